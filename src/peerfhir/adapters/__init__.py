@@ -1,0 +1,1 @@
+"""Peer-support words to FHIR R4 and back, through mappings."""

@@ -1,0 +1,1 @@
+"""The doors: what arrives over HTTP, and what is answered."""

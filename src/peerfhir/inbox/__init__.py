@@ -1,0 +1,1 @@
+"""Everything received, kept before it is answered."""

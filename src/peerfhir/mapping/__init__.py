@@ -1,0 +1,1 @@
+"""The mapping language: YAML shaped like the resource it makes."""

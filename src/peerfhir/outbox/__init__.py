@@ -1,0 +1,1 @@
+"""Everything owed to a hospital, until it is known to have arrived."""

@@ -1,0 +1,1 @@
+"""A hospital to practise on: another party, with its own store."""

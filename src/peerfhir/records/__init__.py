@@ -1,0 +1,1 @@
+"""What is kept: one database, one transaction for everything that belongs together."""
