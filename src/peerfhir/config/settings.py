@@ -1,4 +1,4 @@
-"""The settings as frozen dataclasses: `config/*.yaml` and the environment, checked at the door."""
+"""The settings as frozen dataclasses, one per subsystem."""
 
 from __future__ import annotations
 
