@@ -1,0 +1,45 @@
+"""What the doors are built from; wiring fills it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from flask import Blueprint, current_app
+from sqlalchemy import Engine
+
+from peerfhir.clock import Clock
+from peerfhir.config import EndpointSettings, Settings
+from peerfhir.pathway.outcome import Instrument
+from peerfhir.pathway.people import Program
+from peerfhir.records.work import Office
+
+EXTENSION = "peerfhir"
+
+
+class MappingsKnown(Protocol):
+    """The mappings that were loaded, as /readyz and the admin API name them."""
+
+    def ids(self) -> tuple[str, ...]: ...
+    def sha256(self, mapping_id: str) -> str: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything wiring gives to the web app. `pages` adds the portal, which the gateway may not import."""
+
+    settings: Settings
+    engine: Engine
+    clock: Clock
+    office: Office
+    mappings: MappingsKnown
+    endpoints: Mapping[str, EndpointSettings]
+    programs: Mapping[str, Program]
+    instruments: Mapping[str, Instrument]
+    pages: Callable[[Parts], Blueprint] | None = None
+
+
+def parts() -> Parts:
+    """The parts of the app that is answering."""
+    return cast("Parts", current_app.extensions[EXTENSION])
