@@ -17,7 +17,6 @@ from peerfhir.config.document import YamlProblem, compose
 from peerfhir.config.settings import EndpointAuth, EndpointSettings, ProgramSettings, Settings, WriteRule
 from peerfhir.errors import BadConfiguration
 
-
 # -- the files, as marshmallow sees them -------------------------------------------------------------------------
 
 
