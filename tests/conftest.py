@@ -22,6 +22,8 @@ WHY_NO_POSTGRES = "PostgreSQL's own binaries (initdb, postgres) are not installe
 def postgres_server() -> Iterator[str]:
     """A private server for this session (one per xdist worker)."""
     if postgres.binaries() is None:
+        if os.environ.get("REQUIRE_POSTGRES"):
+            pytest.fail(WHY_NO_POSTGRES)
         pytest.skip(WHY_NO_POSTGRES)
     for _ in range(2):  # a port taken between asking and starting is tried once more
         with postgres.server() as url:
