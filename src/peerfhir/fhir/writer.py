@@ -1,0 +1,24 @@
+"""Object -> bytes, decimals kept as written; the only JSON writer."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from peerfhir.fhir.reader import Json
+
+
+def write(value: Json) -> bytes:
+    """One JSON value as UTF-8 bytes: keys in their order, the digits of a Decimal as they are (1.50 stays 1.50).
+
+    Raises  TypeError for anything JSON does not have, NaN and Infinity included
+    """
+    return orjson.dumps(value, default=_other)
+
+
+def _other(value: Any) -> Any:
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(str(value))
+    raise TypeError("JSON has no such value")
