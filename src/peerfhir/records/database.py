@@ -1,0 +1,236 @@
+"""Engine, pragmas and connections; runs the migrations."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from peerfhir.errors import BadConfiguration, Conflict, DatabaseBusy, Fault
+
+_log = logging.getLogger(__name__)
+
+BUSY_SECONDS = 5.0  # how long a writer waits for its turn before it says "busy"
+_POOL = {"pool_size": 5, "max_overflow": 5, "pool_timeout": BUSY_SECONDS}  # small: many threads, few connections
+_READING = {"peerfhir_reading": True, "postgresql_readonly": True}
+_VERSIONS = Path(__file__).parent / "migrations" / "versions"
+
+_SQLITE_BUSY = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+# connection lost, resources (disk full, memory, connections), shutdown, rollback for concurrency, lock timeout
+_POSTGRES_BUSY = ("08", "53", "57P", "40", "55P03", "57014")
+
+
+def open_engine(url: str) -> Engine:
+    """An engine whose every connection has the settings that an acknowledged message needs.
+
+    url     sqlite:///path or postgresql://... ; the database itself is not touched yet
+    Raises  BadConfiguration for an address we cannot use
+    Source  reliability.md section 3
+    """
+    address = _address(url)
+    if address.get_backend_name() == "sqlite":
+        engine = create_engine(
+            address,
+            hide_parameters=True,
+            connect_args={"timeout": BUSY_SECONDS},
+            # SQLite has one writer; threads of one process queue here instead of polling the file
+            execution_options={"peerfhir_turn": threading.Lock()},
+            **_POOL,
+        )
+        wanted = _journal_for(sqlite3.sqlite_version_info)
+        _log.info("SQLite %s: journal %s, synchronous FULL", sqlite3.sqlite_version, wanted)
+        event.listen(engine, "connect", lambda raw, record: _set_sqlite(raw, wanted))
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    engine = create_engine(address, hide_parameters=True, pool_pre_ping=True, **_POOL)
+    event.listen(engine, "connect", _set_postgres)
+    return engine
+
+
+def _address(url: str) -> URL:
+    """The address with the driver we use."""
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        raise BadConfiguration(("PEERFHIR_DATABASE_URL: not a database address",)) from None
+    name = address.drivername
+    if name in {"postgres", "postgresql", "postgresql+psycopg"}:
+        try:
+            import psycopg  # noqa: F401, PLC0415 - an extra; a plain sentence beats an import error
+        except ModuleNotFoundError:
+            raise BadConfiguration(
+                ("PEERFHIR_DATABASE_URL: PostgreSQL needs the extra: pip install 'peerfhir[postgres]'",)
+            ) from None
+        return address.set(drivername="postgresql+psycopg")
+    if name not in {"sqlite", "sqlite+pysqlite"}:
+        raise BadConfiguration((f"PEERFHIR_DATABASE_URL: {name} is neither sqlite nor postgresql",))
+    if not address.database or address.database == ":memory:" or "mode=memory" in url:
+        raise BadConfiguration(("PEERFHIR_DATABASE_URL: SQLite needs a file; what is kept in memory is lost",))
+    return address.set(drivername="sqlite+pysqlite")
+
+
+def _journal_for(version: tuple[int, ...]) -> str:
+    """WAL corrupts under two writers before 3.51.3 (WAL-reset bug); 3.52.0 was withdrawn, 3.53.0 is fixed."""
+    return "wal" if version >= (3, 51, 3) and version[:2] != (3, 52) else "truncate"
+
+
+def _set_sqlite(raw: Any, wanted: str) -> None:
+    raw.isolation_level = None  # transactions begin where we say, in _begin_sqlite
+    raw.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
+    (got,) = raw.execute(f"PRAGMA journal_mode={wanted}").fetchone()
+    if got != wanted:
+        raise BadConfiguration((f"PEERFHIR_DATABASE_URL: SQLite keeps journal mode {got}, {wanted} is needed",))
+    raw.execute("PRAGMA synchronous=FULL")
+    raw.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Writers take the write lock at once: a read lock that is upgraded later can only fail."""
+    reading = connection.get_execution_options().get("peerfhir_reading", False)
+    connection.exec_driver_sql(f"PRAGMA query_only={int(reading)}")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _set_postgres(raw: Any, record: object) -> None:
+    before = raw.autocommit
+    raw.autocommit = True
+    raw.execute("SET synchronous_commit TO on")  # whatever the server or the address says
+    raw.execute(f"SET lock_timeout TO '{int(BUSY_SECONDS * 1000)}ms'")
+    raw.execute("SET timezone TO 'UTC'")
+    raw.autocommit = before
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One write transaction: committed at the end of the block, rolled back by any exception.
+
+    Raises  DatabaseBusy (later) when the database is locked, full or away; nothing is stored then
+            Conflict when a unique key was taken meanwhile
+    """
+    with _translated(), _turn(engine), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One read transaction; a write inside it is refused by the database.
+
+    Raises  DatabaseBusy (later)
+    """
+    with _translated(), engine.connect() as connection:
+        connection = connection.execution_options(**_READING)  # noqa: PLW2901 - the same connection
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def _turn(engine: Engine) -> Iterator[None]:
+    turn: threading.Lock | None = engine.get_execution_options().get("peerfhir_turn")
+    if turn is None:
+        yield
+        return
+    if not turn.acquire(timeout=BUSY_SECONDS):
+        raise DatabaseBusy
+    try:
+        yield
+    finally:
+        turn.release()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Faults of the database as ours. Its own texts may quote a row, so they never travel on."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise DatabaseBusy().with_traceback(error.__traceback__) from None
+    except DBAPIError as error:
+        raise _fault_of(error).with_traceback(error.__traceback__) from None
+
+
+def _fault_of(error: DBAPIError) -> Fault:
+    if _is_busy(error):
+        return DatabaseBusy()
+    if isinstance(error, IntegrityError):
+        return Conflict()
+    return Fault(f"The database refused a statement ({type(error).__name__}).")
+
+
+def _is_busy(error: DBAPIError) -> bool:
+    if isinstance(error.orig, sqlite3.Error):
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        return code is not None and (code & 0xFF) in _SQLITE_BUSY
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:  # the server never answered
+        return error.connection_invalidated or type(error.orig).__name__ in {"OperationalError", "ConnectionTimeout"}
+    return str(state).startswith(_POSTGRES_BUSY)
+
+
+def journal(engine: Engine) -> str:
+    """What makes a commit durable here: "wal" or "truncate" for SQLite, "postgresql" otherwise."""
+    if engine.dialect.name != "sqlite":
+        return engine.dialect.name
+    with reading(engine) as connection:
+        return str(connection.exec_driver_sql("PRAGMA journal_mode").scalar_one())
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the tables to the newest migration; all of it or nothing. Two starts at once take turns."""
+    _migrate(engine, "upgrade", "head")
+
+
+def downgrade(engine: Engine, revision: str = "base") -> None:
+    """Go back to a migration. The rows of what it removes are lost."""
+    _migrate(engine, "downgrade", revision)
+
+
+def _migrate(engine: Engine, verb: str, revision: str) -> None:
+    from alembic import command  # noqa: PLC0415 - 0.2 s of imports that only a migration needs
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", "peerfhir.records:migrations")
+    config.set_main_option("path_separator", "os")
+    with writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('peerfhir migrations'))"))
+        config.attributes["connection"] = connection
+        getattr(command, verb)(config, revision)
+
+
+def check_schema(engine: Engine) -> None:
+    """Refuse a database that is not at this version's migration.
+
+    Raises  BadConfiguration, saying which way it is off
+    """
+    wanted = max(path.name[:4] for path in _VERSIONS.glob("[0-9][0-9][0-9][0-9]_*.py"))
+    with reading(engine) as connection:
+        found = None
+        if inspect(connection).has_table("alembic_version"):
+            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    if found == wanted:
+        return
+    if found is None:
+        raise BadConfiguration(("PEERFHIR_DATABASE_URL: the database has no tables; run `peerfhir init`",))
+    way = "older" if found < wanted else "newer"
+    raise BadConfiguration(
+        (f"PEERFHIR_DATABASE_URL: the tables are at migration {found}, {way} than {wanted}; run `peerfhir init`",)
+    )
