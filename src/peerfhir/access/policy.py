@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, exists, false, or_
 
 from peerfhir.access.callers import Caller
-from peerfhir.fhir.store import fhir_resource
+from peerfhir.fhir.tables import fhir_resource
 from peerfhir.pathway.consent import Decision, may_share
 from peerfhir.pathway.referral import Referral
+from peerfhir.pathway.refusals import NotFoundHere
 from peerfhir.pathway.vocabulary import Piece, Recipient, ShareClass
 from peerfhir.records import consents, people
 from peerfhir.records.schema import consent_grant
@@ -53,7 +54,10 @@ def may_send(
     now: datetime,
 ) -> Decision:
     """Ask the ledger whether a piece may go to a recipient at this instant; no record or no grant is a no."""
-    person = people.at(connection, program_id, person_id)
+    try:
+        person = people.at(connection, program_id, person_id)
+    except NotFoundHere:
+        return Decision(permit=False, reason="no-such-person")
     return may_share(
         consents.ledger(connection, program_id, person_id),
         recipient,
