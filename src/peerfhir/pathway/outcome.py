@@ -55,7 +55,8 @@ class Scale:
     items: tuple[str, ...]  # link ids
     low: Decimal
     high: Decimal
-    max_missing: int = 0
+    max_missing: int = 0  # above it there is no total
+    missing_method: str = "prorate-half-up"  # the only one so far
     bands: tuple[Band, ...] = ()
     lower_is_better: bool = True
 
@@ -112,4 +113,6 @@ class Outcome:
     sentinel: str = "none"
     administered_by: str = "person"
     recorded_by: str | None = None
+    absent: Mapping[str, str] = field(default_factory=dict)  # link id -> why there is no answer: asked-declined
+    client_uuid: str | None = None  # set by the form; the same form twice is once
     version: int = 0

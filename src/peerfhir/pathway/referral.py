@@ -47,6 +47,16 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Outward:
+    """What others are told of a referral."""
+
+    task_status: TaskStatus
+    status: Status
+    display: str
+    reason: str | None  # Task.statusReason.text
+
+
+@dataclass(frozen=True)
 class Referral:
     """A clinician's request that someone walk alongside a person."""
 
@@ -65,12 +75,18 @@ class Referral:
     origin: Origin | None = None
     status_reason: str | None = None  # kept here; what goes out is the outward form
     decline_reason: str | None = None
-    before_pause: Status | None = None
-    peer_id: str | None = None
+    before_pause: Status | None = None  # where `resume` goes back to from paused
+    before_question: Status | None = None  # and from info-needed
+    peer_id: str | None = None  # the peer the person chose; theirs from `assigned` on
+    refused_peers: frozenset[str] = frozenset()  # not to be proposed again for this referral
     proposals: tuple[Proposal, ...] = ()
     attempts: tuple[ContactAttempt, ...] = ()
     meeting_at: datetime | None = None
     received_at: datetime | None = None
     accepted_at: datetime | None = None
-    closed_at: datetime | None = None
+    completed_at: datetime | None = None  # the Task was completed; the engagement goes on
+    completed_as: Status | None = None  # the status it had then
+    engagement_status: str | None = None  # copied from the engagement: active | onhold | finished
+    closed_at: datetime | None = None  # all is over: the referral, and its engagement where there was one
+    told: Outward | None = None  # the last outward form: what others were told
     version: int = 0

@@ -104,3 +104,9 @@ class AlreadyRecorded(Refusal):
     """It is already there."""
 
     reason = "already-recorded"
+
+
+class NamesSomeone(Refusal):
+    """Names of people do not belong in what goes to a chart. Say it without them, or keep it in the working note."""
+
+    reason = "names-someone"

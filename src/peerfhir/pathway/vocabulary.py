@@ -203,6 +203,26 @@ class DeclineReason(StrEnum):
     OTHER = "other"
 
 
+class ClosingReason(StrEnum):
+    """Why an engagement ended; it stays inside the program."""
+
+    GOALS_MET = "goals-met"
+    PERSON_CHOSE_TO_END = "person-chose-to-end"
+    MOVED_TO_OTHER_SUPPORT = "moved-to-other-support"
+    LOST_CONTACT = "lost-contact"
+    MOVED_AWAY = "moved-away"
+    HOSPITAL_LONGTERM = "hospital-longterm"
+    INCARCERATED = "incarcerated"
+    DECEASED = "deceased"
+    PROGRAM_ENDED = "program-ended"
+    FUNDING_ENDED = "funding-ended"
+    PEER_LEFT_NO_REMATCH = "peer-left-no-rematch"
+    SAFETY = "safety"
+    ADMINISTRATIVE = "administrative"
+    TRANSITION_TO_VOLUNTEER = "transition-to-volunteer"
+    TRANSITION_TO_PEER = "transition-to-peer"
+
+
 class CompleteOn(StrEnum):
     """When the referral Task counts as fulfilled; sites differ."""
 
