@@ -174,6 +174,27 @@ class RequiredMissing(Fault):
     status = 422
 
 
+class HeadersTooLarge(Fault):
+    """The headers of this request are longer than this door takes."""
+
+    code = "headers-too-large"
+    issue = "too-long"
+    status = 431
+
+
+class TooManyRequests(Fault):
+    """Too many tries in a short time. Wait, then try again."""
+
+    code = "too-many-requests"
+    issue = "throttled"
+    status = 429
+    verdict = Verdict.LATER
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self.seconds = seconds  # until it is worth another try: Retry-After
+
+
 class DatabaseBusy(Fault):
     """The database cannot take it just now. Nothing was stored; send it again."""
 
