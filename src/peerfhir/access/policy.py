@@ -14,7 +14,7 @@ from peerfhir.pathway.referral import Referral
 from peerfhir.pathway.refusals import NotFoundHere
 from peerfhir.pathway.vocabulary import Piece, Recipient, ShareClass
 from peerfhir.records import consents, people
-from peerfhir.records.schema import consent_grant
+from peerfhir.records.schema import consent_grant, person
 
 
 def visible(select: Select[Any], caller: Caller, now: datetime) -> Select[Any]:
@@ -36,6 +36,9 @@ def visible(select: Select[Any], caller: Caller, now: datetime) -> Select[Any]:
             grant.granted_at <= now,
             grant.ended_at.is_(None),
             or_(grant.until.is_(None), grant.until > now),
+            grant.person_id == person.c.id,
+            grant.program_id == person.c.program_id,
+            person.c.sharing_stopped_at.is_(None),
         )
     everyones = and_(row.source.is_(None), row.person_id.is_(None), row.share_class.is_(None))
     shared = and_(row.share_class.is_not(None), granted)
@@ -55,7 +58,7 @@ def may_send(
 ) -> Decision:
     """Ask the ledger whether a piece may go to a recipient at this instant; no record or no grant is a no."""
     try:
-        person = people.at(connection, program_id, person_id)
+        served = people.at(connection, program_id, person_id)
     except NotFoundHere:
         return Decision(permit=False, reason="no-such-person")
     return may_share(
@@ -63,7 +66,7 @@ def may_send(
         recipient,
         share_class,
         now,
-        person_stopped=person.sharing_stopped_at is not None,
+        person_stopped=served.sharing_stopped_at is not None,
         is_origin=referral is not None and referral.origin is not None,
         piece=piece,
     )
