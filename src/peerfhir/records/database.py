@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from peerfhir.errors import BadConfiguration, Conflict, DatabaseBusy, Fault
@@ -74,7 +74,7 @@ def _address(url: str) -> URL:
     name = address.drivername
     if name in {"postgres", "postgresql", "postgresql+psycopg"}:
         try:
-            import psycopg  # noqa: F401, PLC0415 - an extra; a plain sentence beats an import error
+            import psycopg  # noqa: F401 - an extra; a plain sentence beats an import error
         except ModuleNotFoundError:
             raise BadConfiguration(
                 ("PEERFHIR_DATABASE_URL: PostgreSQL needs the extra: pip install 'peerfhir[postgres]'",)
@@ -136,7 +136,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     Raises  DatabaseBusy (later)
     """
     with _translated(), engine.connect() as connection:
-        connection = connection.execution_options(**_READING)  # noqa: PLW2901 - the same connection
+        connection = connection.execution_options(**_READING)
         with connection.begin():
             yield connection
 
@@ -203,8 +203,8 @@ def downgrade(engine: Engine, revision: str = "base") -> None:
 
 
 def _migrate(engine: Engine, verb: str, revision: str) -> None:
-    from alembic import command  # noqa: PLC0415 - 0.2 s of imports that only a migration needs
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic import command
+    from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", "peerfhir.records:migrations")

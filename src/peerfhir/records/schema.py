@@ -36,7 +36,7 @@ class Instant(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect | None = None) -> int | None:
         """Aware datetime -> microseconds; a naive one is refused."""
         if value is None:
             return None
@@ -75,7 +75,7 @@ def _record(name: str, *columns: Column[Any] | UniqueConstraint | Index) -> Tabl
     )
 
 
-person = _record("person")
+person = _record("person", Column("sharing_stopped_at", Instant))  # asked inside the queries of access.policy
 person_identifier = Table(
     "person_identifier",
     metadata,
@@ -127,9 +127,11 @@ group_session = _record("group_session", Column("peer_id", _ID, nullable=False))
 outcome = _record(
     "outcome",
     Column("person_id", _ID, nullable=False),
+    Column("referral_id", _ID),
     Column("instrument_id", _ID, nullable=False),
     Column("answered_at", Instant, nullable=False),
     Index(None, "program_id", "person_id", "answered_at"),
+    Index(None, "program_id", "referral_id"),
 )
 consent_grant = _record(
     "consent_grant",
@@ -311,7 +313,8 @@ remote = Table(  # where our resource is at an endpoint: the address to write ba
 audit = Table(  # hash-chained, written only by records.work
     "audit",
     metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    # 1, 2, 3 ... without a gap: the chain's own count
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("program_id", _ID, nullable=False),
     Column("at", Instant, nullable=False),
     Column("actor", _ID, nullable=False),
@@ -325,6 +328,13 @@ audit = Table(  # hash-chained, written only by records.work
     Column("previous", String(64), nullable=False),
     Column("digest", String(64), nullable=False),
     Index(None, "program_id", "person_id", "at"),
+)
+audit_head = Table(  # one row: where the chain ends, so that a missing end is seen; locked while the chain grows
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("last_id", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
 )
 
 client = Table(

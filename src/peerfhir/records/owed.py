@@ -1,0 +1,161 @@
+"""What is owed to a hospital: rows put in their lane, overtaken, or cancelled, in the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+
+from peerfhir.pathway.vocabulary import Piece, ShareClass
+from peerfhir.records.schema import lane, outbox_message
+from peerfhir.records.upsert import insert_new, insert_or_update
+
+_MESSAGE = outbox_message.c
+
+
+@dataclass(frozen=True)
+class OwedRow:
+    """One message to be sent: which piece of which exact version of a record, and where.
+
+    order_key  the person; messages of one lane (endpoint, order key) go out one after the other
+    idem       the effect: the same again is owed only once
+    """
+
+    program_id: str
+    endpoint: str
+    order_key: str
+    idem: str
+    piece: Piece
+    detail: str | None
+    share_class: ShareClass
+    person_id: str
+    referral_id: str | None
+    record_type: str
+    record_id: str
+    record_version: int
+    horizon_at: datetime
+    execution_id: str | None = None
+
+
+def owe_row(connection: Connection, row: OwedRow, now: datetime) -> int | None:
+    """Put a message at the end of its lane; the id, or None when this effect is owed already.
+
+    The lane is locked until the commit, so ids follow the order of the commits and a claim waits for us.
+    Source  engineering.md 6.3
+    """
+    keys = {"program_id": row.program_id, "endpoint": row.endpoint, "order_key": row.order_key}
+    change = {"order_key": row.order_key}  # changes nothing, but locks and returns the row
+    held = insert_or_update(connection, lane, ("endpoint", "program_id", "order_key"), keys, change, "id", "head_id")
+    values = {name: value for name, value in asdict(row).items() if name != "order_key"}
+    values |= {"lane_id": held.id, "state": "ready", "created_at": now, "parent_id": 0}
+    made = insert_new(connection, outbox_message, ("program_id", "endpoint", "idem", "parent_id"), values, "id")
+    if made is None:
+        return None
+    if held.head_id is None:
+        connection.execute(update(lane).where(lane.c.id == held.id).values(head_id=made.id, head_due=now, attempts=0))
+    return int(made.id)
+
+
+def supersede(
+    connection: Connection, newer: OwedRow, newer_id: int, is_terminal: Callable[[int], bool], now: datetime
+) -> int:
+    """Set aside status messages that a newer one has overtaken before they were sent; how many.
+
+    is_terminal  of a version of the referral: such a status is never dropped
+    Source       reliability.md section 2, rule 9
+    """
+    (held,) = _locked(connection, newer.program_id, lane.c.order_key == newer.order_key, newer.endpoint)
+    older = connection.execute(
+        select(_MESSAGE.id, _MESSAGE.record_version).where(
+            _MESSAGE.program_id == newer.program_id,
+            _MESSAGE.lane_id == held.id,
+            _MESSAGE.referral_id == newer.referral_id,
+            _MESSAGE.piece == newer.piece,
+            _MESSAGE.state == "ready",
+            _MESSAGE.id < newer_id,
+        )
+    )
+    overtaken = [one.id for one in older if not _in_flight(held, one.id, now) and not is_terminal(one.record_version)]
+    if overtaken:
+        _settle(connection, newer.program_id, overtaken, "superseded", "overtaken", now)
+        if held.head_id in overtaken:
+            move_head(connection, held.id, now)
+    return len(overtaken)
+
+
+def cancel(
+    connection: Connection,
+    program_id: str,
+    person_id: str,
+    reason: str,
+    now: datetime,
+    *,
+    keep: frozenset[Piece] = frozenset(),
+    referral_id: str | None = None,
+) -> int:
+    """Cancel what waits for a person, or for one referral: no bytes are left of it. How many were cancelled.
+
+    A message that a worker has in its hands may be on the wire at this moment. It is left there, with the reason
+    and an ended horizon, so that it is not tried again.
+    Source  domain.md 8.2
+    """
+    lanes = _locked(connection, program_id, lane.c.order_key == person_id)
+    open_rows = connection.execute(
+        select(_MESSAGE.id, _MESSAGE.lane_id, _MESSAGE.state).where(
+            _MESSAGE.program_id == program_id,
+            _MESSAGE.person_id == person_id,
+            _MESSAGE.state.in_(("ready", "leased", "parked")),
+            _MESSAGE.endpoint != "",
+            _MESSAGE.piece.not_in(keep),
+            *([_MESSAGE.referral_id == referral_id] if referral_id else []),
+        )
+    ).all()
+    heads = {one.head_id for one in lanes if _in_flight(one, one.head_id, now)}
+    flying = [row.id for row in open_rows if row.state == "leased" or row.id in heads]
+    cancelled = [row.id for row in open_rows if row.id not in flying]
+    _settle(connection, program_id, cancelled, "cancelled", reason, now)
+    connection.execute(
+        update(outbox_message)
+        .where(_MESSAGE.program_id == program_id, _MESSAGE.id.in_(flying))
+        .values(reason=reason, horizon_at=now)
+    )
+    freed = {row.lane_id for row in open_rows if row.state == "parked" and row.id in cancelled}
+    for one in lanes:  # what only waited behind a cancelled message may go
+        if one.head_id in cancelled or (one.head_id is None and one.id in freed):
+            move_head(connection, one.id, now)
+    return len(cancelled)
+
+
+def move_head(connection: Connection, lane_id: int, now: datetime) -> None:
+    """The next waiting message of a lane becomes its head, due now; no message, no head."""
+    waiting = select(func.min(_MESSAGE.id)).where(_MESSAGE.lane_id == lane_id, _MESSAGE.state == "ready")
+    head = connection.execute(waiting).scalar_one()
+    connection.execute(
+        update(lane).where(lane.c.id == lane_id).values(head_id=head, head_due=now if head else None, attempts=0)
+    )
+
+
+def _locked(
+    connection: Connection, program_id: str, which: ColumnElement[bool], endpoint: str | None = None
+) -> list[Row[tuple[int, int | None, datetime | None]]]:
+    """Lanes in the order of their ids, which is the order everyone locks them in."""
+    query = select(lane.c.id, lane.c.head_id, lane.c.lease_until).where(lane.c.program_id == program_id, which)
+    if endpoint is not None:
+        query = query.where(lane.c.endpoint == endpoint)
+    return list(connection.execute(query.order_by(lane.c.id).with_for_update()))
+
+
+def _in_flight(held: Row[tuple[int, int | None, datetime | None]], message_id: int | None, now: datetime) -> bool:
+    return held.head_id == message_id and held.lease_until is not None and held.lease_until > now
+
+
+def _settle(
+    connection: Connection, program_id: str, ids: Iterable[int], state: str, reason: str, now: datetime
+) -> None:
+    connection.execute(
+        update(outbox_message)
+        .where(_MESSAGE.program_id == program_id, _MESSAGE.id.in_(ids))
+        .values(state=state, reason=reason, advice=None, body=None, settled_at=now)
+    )
