@@ -130,6 +130,13 @@ class Conflict(Fault):
     status = 409
 
 
+class Duplicate(Conflict):
+    """One sender sent the same identifier twice."""
+
+    code = "duplicate"
+    issue = "duplicate"
+
+
 class VersionConflict(Fault):
     """The resource has changed since you read it. Read it again and repeat your change."""
 
