@@ -131,18 +131,18 @@ def _position(text: str, max_depth: int) -> str:
     keys: list[set[str] | None] = []
     previous = ""
     for match in _TOKEN.finditer(text):
-        token = match.group()
-        if token in "[{":
-            keys.append(set() if token == "{" else None)
+        piece = match.group()
+        if piece in "[{":
+            keys.append(set() if piece == "{" else None)
             if len(keys) > max_depth:
                 break
-        elif token in "]}":
+        elif piece in "]}":
             keys.pop()
-        elif token[0] == '"':
-            plain = json.loads(token, strict=False)
+        elif piece[0] == '"':
+            plain = json.loads(piece, strict=False)
             if _FORBIDDEN.search(plain) or not _new_key(keys, previous, plain):
                 break
-        previous = token
+        previous = piece
     else:
         return _line_column(text, len(text))
     return _line_column(text, match.start())

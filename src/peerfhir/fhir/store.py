@@ -1,0 +1,299 @@
+"""Versions, index rows and conditional keys in SQL tables, inside the caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, Table, and_, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from peerfhir.clock import Clock, new_id
+from peerfhir.errors import Duplicate, NotFound, VersionConflict
+from peerfhir.fhir import criteria
+from peerfhir.fhir.claims import Claims, Key
+from peerfhir.fhir.index import Rows, identifiers_of, key_of, rows_of
+from peerfhir.fhir.labels import Labels
+from peerfhir.fhir.reader import Json
+from peerfhir.fhir.search import Query, cursor_of, parse
+from peerfhir.fhir.stored import Draft, Page, Stored, from_row, with_meta
+from peerfhir.fhir.tables import (
+    fhir_date,
+    fhir_reference,
+    fhir_resource,
+    fhir_string,
+    fhir_token,
+    fhir_version,
+    metadata,
+    micros,
+)
+from peerfhir.fhir.writer import write
+
+__all__ = ["Draft", "Key", "Labels", "Page", "Store", "Stored", "fhir_resource", "metadata"]
+
+# An order and its Task must never be doubled: their identifiers are claimed whether or not the sender asked.
+CLAIMED_TYPES = frozenset({"Task", "ServiceRequest"})
+
+_r, _v, _t = fhir_resource.c, fhir_version.c, fhir_token.c
+_SAME = and_(_v.program_id == _r.program_id, _v.type == _r.type, _v.id == _r.id)
+_HERE = and_(_r.program_id == bindparam("p"), _r.type == bindparam("t"), _r.id == bindparam("i"))
+_LABELS = (_r.source, _r.person_id, _r.share_class)
+_CURRENT = select(_r.type, _r.id, _r.version, _r.updated_at, *_LABELS, _v.body).select_from(
+    fhir_resource.join(fhir_version, and_(_SAME, _v.version == _r.version))
+)
+_ONE = _CURRENT.where(_HERE)
+_ONE_VERSION = (
+    select(_r.type, _r.id, _v.version, _v.updated_at, *_LABELS, _v.body)
+    .select_from(fhir_resource.join(fhir_version, _SAME))
+    .where(_HERE, _v.version == bindparam("n"))
+)
+_MOVE = (
+    update(fhir_resource)
+    .where(_HERE, _r.version == bindparam("expected"))
+    .values(version=bindparam("n"), updated_at=bindparam("at"), source=bindparam("s"))
+    .values(person_id=bindparam("who"), share_class=bindparam("cls"))
+)
+_IDENTIFIED = select(_r.type, _r.id, _t.system, _t.code).select_from(
+    fhir_token.join(fhir_resource, and_(_r.program_id == _t.program_id, _r.type == _t.type, _r.id == _t.id))
+)
+_INDEXES: tuple[tuple[Table, str, tuple[str, ...]], ...] = (
+    (fhir_token, "tokens", ("param", "code", "system")),
+    (fhir_reference, "references", ("param", "target")),
+    (fhir_date, "dates", ("param", "low", "high")),
+    (fhir_string, "strings", ("param", "value")),
+)
+
+
+class Store:
+    """The resources of one program, inside the caller's transaction. Nothing is committed here.
+
+    visible  is applied to every query that reads on behalf of a caller; it may filter on `fhir_resource`
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        program_id: str,
+        clock: Clock,
+        visible: Callable[[Select[Any]], Select[Any]] = lambda query: query,
+    ) -> None:
+        self.connection = connection
+        self.program_id = program_id
+        self.claims = Claims(connection, program_id)
+        self._clock = clock
+        self._visible = visible
+
+    # what is kept
+
+    def read(self, resource_type: str, resource_id: str) -> Stored:
+        """The current version. Raises NotFound, also for what the caller may not see."""
+        values = {"p": self.program_id, "t": resource_type, "i": resource_id}
+        row = self.connection.execute(self._visible(_ONE), values).first()
+        if row is None:
+            raise NotFound
+        return from_row(row)
+
+    def vread(self, resource_type: str, resource_id: str, version: int) -> Stored:
+        """One version, with the labels of today. Raises NotFound."""
+        values = {"p": self.program_id, "t": resource_type, "i": resource_id, "n": version}
+        row = self.connection.execute(self._visible(_ONE_VERSION), values).first()
+        if row is None:
+            raise NotFound
+        return from_row(row)
+
+    def read_many(self, references: Iterable[str]) -> dict[str, Stored]:
+        """The current versions of those "Type/id" that exist and may be seen."""
+        wanted = set(references)
+        if not wanted:
+            return {}
+        query = self._visible(_CURRENT.where(*self._among(wanted)))
+        found = (from_row(row) for row in self.connection.execute(query))
+        return {one.reference: one for one in found if one.reference in wanted}
+
+    def missing(self, references: Iterable[str]) -> frozenset[str]:
+        """Those "Type/id" that are not here, or not for this caller to see."""
+        wanted = frozenset(references)
+        if not wanted:
+            return wanted
+        query = self._visible(select(_r.type, _r.id).where(*self._among(wanted)))
+        return wanted - {f"{row.type}/{row.id}" for row in self.connection.execute(query)}
+
+    def search(self, resource_type: str, query: Query | str = "") -> Page:
+        """One page of what matches; a text is parsed strictly (BadRequest)."""
+        asked = parse(resource_type, query) if isinstance(query, str) else query
+        where = [_r.program_id == self.program_id, _r.type == resource_type]
+        where += [criteria.condition(clause, self.program_id) for clause in asked.clauses]
+        rows: list[Stored] = []
+        if asked.count:
+            page = criteria.ordered(self._visible(_CURRENT.where(*where)), asked).limit(asked.count + 1)
+            rows = [from_row(row) for row in self.connection.execute(page)]
+        after = cursor_of(micros(rows[-2].updated_at), rows[-2].id) if len(rows) > asked.count > 0 else None
+        rows = rows[: asked.count]
+        total = len(rows) if asked.count and after is None and asked.after is None else None
+        if total is None and asked.total:
+            total = self.connection.execute(criteria.counted(self._visible(select(_r.id).where(*where)))).scalar_one()
+        return Page(tuple(rows), total, after)
+
+    def find_by_identifier(self, resource_type: str, system: str, value: str, source: str | None = None) -> str | None:
+        """The id of a visible resource with this identifier (from this sender, when one is named), or None."""
+        query = _IDENTIFIED.where(
+            _t.program_id == self.program_id, _t.type == resource_type, _t.param == "identifier",
+            _t.code == key_of(value), _t.system == key_of(system),
+        )  # fmt: skip
+        if source is not None:
+            query = query.where(_r.source == source)
+        row = self.connection.execute(self._visible(query).order_by(_r.id).limit(1)).first()
+        return None if row is None else str(row.id)
+
+    def identified(self, keys: Iterable[Key]) -> dict[Key, list[str]]:
+        """For each identifier the ids of all visible resources that have it, whoever sent them; one query for all."""
+        wanted = list(keys)
+        if not wanted:
+            return {}
+        query = _IDENTIFIED.where(
+            _t.program_id == self.program_id,
+            _t.type.in_(sorted({one.type for one in wanted})),
+            _t.param == "identifier",
+            _t.code.in_(sorted({key_of(one.value) for one in wanted})),
+        )
+        found: dict[tuple[str, str, str], list[str]] = {}
+        for row in self.connection.execute(self._visible(query)):
+            found.setdefault((row.type, row.system, row.code), []).append(row.id)
+        return {one: found.get((one.type, key_of(one.system), key_of(one.value)), []) for one in wanted}
+
+    def _among(self, references: Iterable[str]) -> tuple[Any, ...]:
+        # Two plain lists, because both databases index those; the caller drops the surplus.
+        pairs = [one.partition("/") for one in references]
+        types, ids = sorted({pair[0] for pair in pairs}), sorted({pair[2] for pair in pairs})
+        return _r.program_id == self.program_id, _r.type.in_(types), _r.id.in_(ids)
+
+    # what is written
+
+    def claim_key(
+        self, resource_type: str, system: str, value: str, resource_id: str, source: str | None
+    ) -> str | None:
+        """Claim one identifier for one resource; the id of the one that has it already, or None."""
+        key = Key(resource_type, system, value, source or "")
+        return self.claims.claim({key: resource_id}).get(key)
+
+    def create(self, resource: Json, labels: Labels, *, id: str | None = None) -> Stored:  # noqa: A002
+        """Store a new resource under `id` or a new one; an id inside the resource is not looked at.
+
+        Raises  Duplicate when this sender sent the identifier of a Task or ServiceRequest before
+        """
+        return self.write([Draft({**resource, "id": id or new_id()}, labels)])[0]
+
+    def update(self, resource: Json, labels: Labels | None, expected_version: int | None) -> Stored:
+        """Store the next version. labels None keeps them; expected_version None takes whatever is current.
+
+        Raises  NotFound, VersionConflict, Duplicate
+        """
+        previous = self.read(resource["resourceType"], resource["id"])
+        if expected_version is not None and previous.version != expected_version:
+            raise VersionConflict
+        return self.write([Draft(resource, labels, previous)])[0]
+
+    def put(self, resource: Json, labels: Labels) -> Stored:
+        """Store this resource under its own id: new, as the next version, or not at all when it says the same."""
+        reference = f"{resource['resourceType']}/{resource['id']}"
+        previous = self.read_many([reference]).get(reference)
+        if previous is not None and previous.labels == labels:
+            same = with_meta(resource, previous.id, previous.version, previous.updated_at)
+            if write(same) == previous.body:
+                return previous
+        return self.write([Draft(resource, labels, previous)])[0]
+
+    def write(self, drafts: Sequence[Draft]) -> list[Stored]:
+        """Store many at once, in this order; one statement per table however many there are.
+
+        Raises  VersionConflict when one moved since it was read; Duplicate for a claimed identifier
+        """
+        if not drafts:
+            return []
+        now = self._clock.now()
+        at = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as precise as lastUpdated says it
+        done = [_next(draft, at) for draft in drafts]
+        before = [rows_of(draft.previous.resource) if draft.previous else Rows() for draft in drafts]
+        self._claim(drafts, done)
+        self._move([one for one, draft in zip(done, drafts, strict=True) if draft.previous])
+        created = [self._row(one) for one, draft in zip(done, drafts, strict=True) if draft.previous is None]
+        if created:
+            self.connection.execute(insert(fhir_resource), created)
+        versions = [self._version_row(one) for one in done]
+        self.connection.execute(insert(fhir_version), versions)
+        self._index(done, before)
+        return done
+
+    def _claim(self, drafts: Sequence[Draft], done: Sequence[Stored]) -> None:
+        wanted: dict[Key, str] = {}
+        for draft, one in zip(drafts, done, strict=True):
+            if one.type not in CLAIMED_TYPES:
+                continue
+            keys = _keys(one, one.labels)
+            if draft.previous:
+                old = _keys(draft.previous, one.labels)
+                self.claims.release(old - keys, one.id)
+                keys -= old
+            for key in keys:
+                if wanted.setdefault(key, one.id) != one.id:
+                    raise Duplicate("Two resources sent together have one identifier.", place=f"{one.type}.identifier")
+        for key, holder in self.claims.claim(wanted).items():
+            raise Duplicate(
+                f"This identifier was sent before: it is {key.type}/{holder}.",
+                place=f"{key.type}.identifier",
+                advice=f"Read or update {key.type}/{holder}; to send safely more than once, use If-None-Exist.",
+            )
+
+    def _move(self, moved: Sequence[Stored]) -> None:
+        for one in moved:
+            values = {
+                "p": self.program_id, "t": one.type, "i": one.id, "expected": one.version - 1, "n": one.version,
+                "at": micros(one.updated_at), "s": one.labels.source, "who": one.labels.person_id,
+                "cls": one.labels.share_class,
+            }  # fmt: skip
+            if self.connection.execute(_MOVE, values).rowcount != 1:
+                raise VersionConflict
+
+    def _row(self, one: Stored) -> dict[str, Any]:
+        return {
+            "program_id": self.program_id, "type": one.type, "id": one.id, "version": one.version,
+            "updated_at": micros(one.updated_at), "source": one.labels.source, "person_id": one.labels.person_id,
+            "share_class": one.labels.share_class,
+        }  # fmt: skip
+
+    def _version_row(self, one: Stored) -> dict[str, Any]:
+        method = "create" if one.version == 1 else "update"
+        return {
+            "program_id": self.program_id, "type": one.type, "id": one.id, "version": one.version,
+            "updated_at": micros(one.updated_at), "method": method, "body": one.body,
+        }  # fmt: skip
+
+    def _index(self, done: Sequence[Stored], before: Sequence[Rows]) -> None:
+        """Write what changed: a step of a Task moves two or three rows, not all of them."""
+        after = [rows_of(one.parsed) for one in done]
+        maker = sqlite.insert if self.connection.dialect.name == "sqlite" else postgresql.insert
+        for table, kind, names in _INDEXES:
+            gone, new = [], []
+            for one, old_rows, new_rows in zip(done, before, after, strict=True):
+                old, now = getattr(old_rows, kind), getattr(new_rows, kind)
+                where = {"program_id": self.program_id, "type": one.type, "id": one.id}
+                gone += [{**where, **dict(zip(names, row, strict=True))} for row in old - now]
+                new += [{**where, **dict(zip(names, row, strict=True))} for row in now - old]
+            for row in gone:
+                self.connection.execute(delete(table).where(*(table.c[name] == value for name, value in row.items())))
+            if new:
+                self.connection.execute(maker(table).on_conflict_do_nothing(), new)
+
+
+def _next(draft: Draft, at: datetime) -> Stored:
+    previous = draft.previous
+    labels = draft.labels if draft.labels is not None else previous.labels if previous else Labels()
+    version = previous.version + 1 if previous else 1
+    resource = with_meta(draft.resource, draft.resource["id"], version, at)
+    return Stored(resource["resourceType"], resource["id"], version, at, write(resource), labels, resource)
+
+
+def _keys(one: Stored, labels: Labels) -> set[Key]:
+    return {Key(one.type, system, value, labels.source or "") for system, value in identifiers_of(one.resource)}
