@@ -16,7 +16,7 @@ from peerfhir.adapters.pieces import Refs
 from peerfhir.fhir.labels import Projected
 from peerfhir.fhir.reader import Json
 from peerfhir.mapping.registry import Mappings
-from peerfhir.pathway.consent import Grant
+from peerfhir.pathway.consent import Grant, has_chosen
 from peerfhir.pathway.encounter import Encounter
 from peerfhir.pathway.engagement import Engagement
 from peerfhir.pathway.outcome import Instrument, Outcome
@@ -81,7 +81,7 @@ def _referral(mappings: Mappings, referral: Referral, context: Context) -> list[
         return []
     here = _here(mappings, referral.person_id, referral, context)
     person = context.person(referral.person_id)
-    shown = outward(referral, choice_recorded=person.sharing_chosen_at is not None, attendance=False)
+    shown = outward(referral, choice_recorded=has_chosen(person), attendance=False)
     ours = referrals.status_to_fhir(mappings, referral, shown, here.refs, here.engagement, program=context.program)
     merged = referrals.merge_task(current, ours)
     return [Projected(merged, ShareClass.EXISTENCE.value, referral.person_id)]

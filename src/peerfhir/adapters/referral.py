@@ -13,7 +13,7 @@ from peerfhir.mapping.registry import Mappings
 from peerfhir.pathway.engagement import Engagement
 from peerfhir.pathway.people import Identifier, Person, Program
 from peerfhir.pathway.referral import Origin, Outward, Referral
-from peerfhir.pathway.vocabulary import Piece, Priority, ServiceType, Status, TaskStatus
+from peerfhir.pathway.vocabulary import DeclineReason, Piece, Priority, ServiceType, Status, TaskStatus
 
 _OURS = ("status", "statusReason", "businessStatus", "executionPeriod")
 
@@ -79,7 +79,8 @@ def status_to_fhir(
     name = program.name if program else "Peer support"
     enrolled = outward.status is Status.ENROLLED
     completed = outward.task_status is TaskStatus.COMPLETED
-    moment = at or referral.closed_at or referral.accepted_at or referral.received_at
+    moment = at or referral.closed_at or referral.completed_at or referral.accepted_at or referral.received_at
+    no_capacity = referral.decline_reason == DeclineReason.NO_CAPACITY.value
     record: Json = {
         "number": referral.number,
         "version": referral.version,
@@ -87,8 +88,9 @@ def status_to_fhir(
         "status": outward.status.value,
         "display": outward.display,
         "reason": outward.reason,
+        "no_capacity": no_capacity and outward.status is Status.DECLINED_PROGRAM,
         "started_at": _iso(referral.accepted_at if outward.task_status in _ACCEPTED else None),
-        "ended_at": _iso(referral.closed_at if completed else None),
+        "ended_at": _iso(referral.completed_at if completed else None),
         "enrolled": enrolled,
         "outcome_said": completed and not enrolled,
         "performed_as_code": performed_as_code and not refs.procedures,

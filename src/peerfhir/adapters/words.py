@@ -6,23 +6,10 @@ import base64
 from datetime import datetime
 
 from peerfhir.fhir.reader import Json
-from peerfhir.pathway.encounter import Encounter
+from peerfhir.pathway.encounter import GROUPS, HOW, Encounter
 from peerfhir.pathway.outcome import Instrument, Outcome
 from peerfhir.pathway.people import Peer
 from peerfhir.pathway.referral import Outward, Referral
-from peerfhir.pathway.vocabulary import Modality, ServiceType
-
-_HOW: dict[Modality, str] = {
-    Modality.IN_PERSON: "in person",
-    Modality.HOME: "at home",
-    Modality.COMMUNITY: "in the community",
-    Modality.BEDSIDE: "at the bedside",
-    Modality.ED_BEDSIDE: "in the emergency department",
-    Modality.PHONE: "by telephone",
-    Modality.VIDEO: "by video",
-    Modality.TEXT_CHAT: "by text chat",
-}
-_GROUPS = frozenset({ServiceType.GROUP_FACILITATED, ServiceType.GROUP_SELF_LED})
 
 
 def attachment(text: str) -> Json:
@@ -33,8 +20,8 @@ def attachment(text: str) -> Json:
 
 def of_encounter(encounter: Encounter, peer: Peer | None) -> str:
     """That a meeting took place: when, how and how long; with the peer's name only when it may go out."""
-    what = "Peer support group" if encounter.service in _GROUPS else "Peer support meeting"
-    how = _HOW[encounter.modality]
+    what = "Peer support group" if encounter.service in GROUPS else "Peer support meeting"
+    how = HOW[encounter.modality]
     return f"{what} {how}, {_at(encounter.started_at)}, {encounter.minutes} minutes.{signed(peer)}"
 
 
