@@ -11,7 +11,7 @@ from peerfhir.errors import BadRequest
 ADMIN = "admin"  # the one scope that is not SMART's: what /admin shows
 _LETTERS = "cruds"
 _V1 = {"read": "rs", "write": "cud", "*": "cruds"}  # SMART App Launch 2.2.0, backward compatibility
-_SCOPE = re.compile(r"system/(?P<type>\*|[A-Z][A-Za-z]{1,40})\.(?P<may>\*|read|write|c?r?u?d?s?)")
+_SCOPE = re.compile(r"system/(\*|[A-Z][A-Za-z]{1,40})\.(\*|read|write|(?=.)c?r?u?d?s?)")
 _LETTER_OF = {
     "create": "c",
     "read": "r",
@@ -63,18 +63,25 @@ def parse(text: str) -> Scopes:
             refused too: ignoring them would give more than was asked.
     Source  SMART App Launch 2.2.0, "Scopes for requesting FHIR resources"
     """
+    words = text.split()
+    if not all(_is_known(word) for word in words):
+        raise BadRequest("A scope is written system/Type.cruds, for example system/Task.rus.", place="scope")
+    return understood(text)
+
+
+def understood(text: str) -> Scopes:
+    """The scopes we know among those that were asked for; a client may ask for more than any server has."""
     entries: dict[str, set[str]] = {}
-    admin = False
-    for word in text.split():
-        if word == ADMIN:
-            admin = True
-            continue
-        found = _SCOPE.fullmatch(word)
-        may = found["may"] if found else ""
-        if found is None or not may:
-            raise BadRequest("A scope is written system/Type.cruds, for example system/Task.rus.", place="scope")
-        entries.setdefault(found["type"], set()).update(_V1.get(may, may))
-    return _scopes(entries, admin)
+    words = [word for word in text.split() if _is_known(word)]
+    for word in words:
+        if word != ADMIN:
+            name, may = word.removeprefix("system/").split(".")
+            entries.setdefault(name, set()).update(_V1.get(may, may))
+    return _scopes(entries, ADMIN in words)
+
+
+def _is_known(word: str) -> bool:
+    return word == ADMIN or _SCOPE.fullmatch(word) is not None
 
 
 def narrow(given: Scopes, asked: Scopes) -> Scopes:
