@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, and_, func, or_, select
 
+from peerfhir.fhir.index import facet_of
 from peerfhir.fhir.search import Clause, Query, Span, Token
 from peerfhir.fhir.tables import fhir_date, fhir_reference, fhir_resource, fhir_string, fhir_token
 
@@ -19,26 +20,54 @@ _TABLES: dict[str, Table] = {
 }
 
 
-def condition(clause: Clause, program_id: str) -> ColumnElement[bool]:
-    """What a current row must fulfil to match this clause."""
-    kind = clause.parameter.kind
-    if kind == "id":
-        return _r.id.in_(clause.values)
-    if kind == "updated":
-        return or_(*(_updated(value) for value in clause.values if isinstance(value, Span)))
-    table = _TABLES[kind]
-    parameter = clause.parameter
-    ids = select(table.c.id).where(
-        table.c.program_id == program_id,
-        table.c.type == clause.type,
-        table.c.param == (parameter.stored or parameter.name),
-    )
-    if clause.modifier == "missing":
-        if parameter.stored:  # `patient` shares its rows with `subject`, which may point at others
+class Conditions:
+    """Makes conditions for one program on one database (`sqlite` or `postgresql`)."""
+
+    def __init__(self, program_id: str, dialect: str) -> None:
+        self._program_id = program_id
+        # LIKE would not do: it takes no notice of case on SQLite.
+        self._position = func.instr if dialect == "sqlite" else func.strpos
+
+    def of(self, clause: Clause) -> ColumnElement[bool]:
+        """What a current row must fulfil to match this clause."""
+        kind = clause.parameter.kind
+        if kind == "id":
+            return _r.id.in_(clause.values)
+        if kind == "updated":
+            return or_(*(_updated(value) for value in clause.values if isinstance(value, Span)))
+        positive = clause.modifier != "not" and clause.values[:1] != ("true",)
+        if clause.parameter.packed:
+            packed = self._packed(clause)
+            return packed if positive or clause.modifier == "" else ~packed
+        ids = self._ids(clause)
+        return _r.id.in_(ids) if positive or clause.modifier == "" else _r.id.not_in(ids)
+
+    def _packed(self, clause: Clause) -> ColumnElement[bool]:
+        name = clause.parameter.name
+        if clause.modifier == "missing":
+            return self._position(_r.facets, f"\x1f{name}\x1d") > 0
+        wanted = [
+            facet_of(name, value.code or None, value.system)
+            if isinstance(value, Token)
+            else facet_of(name, value, None)
+            for value in clause.values
+            if isinstance(value, (Token, str))
+        ]
+        return or_(*(self._position(_r.facets, one) > 0 for one in wanted))
+
+    def _ids(self, clause: Clause) -> Select[tuple[str]]:
+        """The ids that have a value of this parameter: one that matches, or any when `missing` is asked."""
+        parameter = clause.parameter
+        table = _TABLES[parameter.kind]
+        names = parameter.stored or (parameter.name,)
+        ids = select(table.c.id).where(
+            table.c.program_id == self._program_id, table.c.type == clause.type, table.c.param.in_(names)
+        )
+        if clause.modifier != "missing":
+            return ids.where(or_(*(_matches(table, value, clause.modifier) for value in clause.values)))
+        if parameter.kind == "reference" and parameter.stored:  # `patient`: `subject` may point at others
             ids = ids.where(or_(*(table.c.target.startswith(f"{one}/") for one in parameter.targets)))
-        return _r.id.not_in(ids) if clause.values[0] == "true" else _r.id.in_(ids)
-    matching = ids.where(or_(*(_matches(table, value, clause.modifier) for value in clause.values)))
-    return _r.id.not_in(matching) if clause.modifier == "not" else _r.id.in_(matching)
+        return ids
 
 
 def ordered(query: Select[Any], asked: Query) -> Select[Any]:

@@ -32,17 +32,22 @@ class Rows:
     references: set[tuple[str, str]] = field(default_factory=set)  # param, target
     dates: set[tuple[str, int, int]] = field(default_factory=set)  # param, low, high (microseconds, high excluded)
     strings: set[tuple[str, str]] = field(default_factory=set)  # param, folded value
+    packed: set[tuple[str, str, str]] = field(default_factory=set)  # param, code, system; see `facets`
+
+    @property
+    def facets(self) -> str:
+        """The packed codes as one text, in which each is found by `facet_of`."""
+        both = {facet_of(*one) for one in self.packed} | {facet_of(p, None, s) for p, _, s in self.packed if s}
+        return "".join(sorted(both))
 
     def __len__(self) -> int:
-        return len(self.tokens) + len(self.references) + len(self.dates) + len(self.strings)
+        return len(self.tokens) + len(self.references) + len(self.dates) + len(self.strings) + len(self.packed)
 
 
 def rows_of(resource: Json) -> Rows:
     """Everything this resource is found by; what has the wrong shape is passed over in silence."""
     rows = Rows()
     for parameter in PARAMETERS.get(resource.get("resourceType", ""), {}).values():
-        if parameter.stored:
-            continue
         for path in parameter.paths:
             for value in _values(resource, path):
                 if len(rows) < MAX_ROWS:
@@ -67,6 +72,16 @@ def key_of(value: str) -> str:
     if len(value) <= _KEY_LENGTH:
         return value
     return f"{value[:100]}#{sha256(value.encode()).hexdigest()}"
+
+
+def facet_of(param: str, code: str | None, system: str | None) -> str:
+    """The text that stands in `facets` for a code (system None: whichever), or for any code of a system.
+
+    The separators are control characters, which no resource holds.
+    """
+    if code is None:
+        return f"\x1f{param}\x1e@{system}\x1f"
+    return f"\x1f{param}\x1d{code}\x1e" + ("" if system is None else f"{system}\x1f")
 
 
 def folded(value: str) -> str:
@@ -128,10 +143,11 @@ def _values(node: Any, path: tuple[str, ...]) -> Iterator[Any]:
 def _add(rows: Rows, parameter: Parameter, value: Any) -> None:
     name = parameter.name
     if parameter.kind == "token":
-        rows.tokens.update((name, key_of(code), key_of(system)) for code, system in _tokens(value, parameter.system))
+        kept = rows.packed if parameter.packed else rows.tokens
+        kept.update((name, key_of(code), key_of(system)) for code, system in _tokens(value, parameter.system))
     elif parameter.kind == "uri":
         if isinstance(value, str):
-            rows.tokens.add((name, key_of(value), ""))
+            (rows.packed if parameter.packed else rows.tokens).add((name, key_of(value), ""))
     elif parameter.kind == "reference":
         target = value.get("reference") if isinstance(value, dict) else None
         if isinstance(target, str) and not target.startswith("#"):

@@ -19,7 +19,9 @@ class Parameter:
     paths    dotted element names; lists on the way are opened, a choice names each of its types
     targets  resource types a reference may have; with the bare id all of them are tried
     system   of a token element that carries the code alone
-    stored   the parameter whose index rows answer this one (patient and subject share theirs)
+    stored   the parameters whose index rows answer this one, where they are others' (patient uses subject's)
+    packed   codes that many resources share stand together in `fhir_resource.facets`: an index row of their own
+             would cost every write a page and hardly narrow a search
     """
 
     name: str
@@ -27,7 +29,8 @@ class Parameter:
     paths: tuple[tuple[str, ...], ...]
     targets: tuple[str, ...] = ()
     system: str = ""
-    stored: str = ""
+    stored: tuple[str, ...] = ()
+    packed: bool = False
 
 
 _WHO = ("Practitioner", "PractitionerRole", "Organization", "Patient", "RelatedPerson", "Device", "CareTeam")
@@ -38,8 +41,12 @@ def _paths(*paths: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(path.split(".")) for path in paths)
 
 
-def _token(name: str, *paths: str, system: str = "") -> Parameter:
+def _key(name: str, *paths: str, system: str = "") -> Parameter:
     return Parameter(name, "token", _paths(*(paths or (name,))), system=system and _CODES + system)
+
+
+def _token(name: str, *paths: str, system: str = "") -> Parameter:
+    return Parameter(name, "token", _paths(*(paths or (name,))), system=system and _CODES + system, packed=True)
 
 
 def _date(name: str, *paths: str) -> Parameter:
@@ -62,15 +69,16 @@ def _about(path: str = "subject") -> tuple[Parameter, ...]:
     """`subject` and `patient`, answered from the same rows."""
     return (
         _ref("subject", path, to=_SUBJECT),
-        Parameter("patient", "reference", _paths(path), ("Patient",), stored="subject"),
+        Parameter("patient", "reference", (), ("Patient",), stored=("subject",)),
     )
 
 
 _PATIENT = _ref("patient", to=("Patient",))
 _ENCOUNTER = _ref("encounter", to=("Encounter",))
-_ID = _token("identifier")
-_HUMAN = (_string("name", "name.family", "name.given", "name.text"), _string("family", "name.family"))
-_GIVEN = _string("given", "name.given")
+_ID = _key("identifier")
+_NAME = Parameter("name", "string", _paths("name.text"), stored=("name", "family", "given"))
+_HUMAN = (_NAME, _string("family", "name.family"), _string("given", "name.given"))
+_PROFILE = Parameter("_profile", "uri", _paths("meta.profile"), packed=True)
 _ANY_REQUEST = ("ServiceRequest", "CarePlan", "Task", "CommunicationRequest")
 _ANYTHING = (
     "ServiceRequest", "Task", "Procedure", "Observation", "QuestionnaireResponse", "Goal", "CarePlan",
@@ -84,12 +92,12 @@ def _of(*parameters: Parameter) -> Mapping[str, Parameter]:
 
 PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
     "Patient": _of(
-        _ID, *_HUMAN, _GIVEN, _token("active"), _token("gender", system="administrative-gender"),
+        _ID, *_HUMAN, _token("active"), _token("gender", system="administrative-gender"),
         _date("birthdate", "birthDate"), _token("telecom"),
         _ref("organization", "managingOrganization", to=("Organization",)),
         _ref("general-practitioner", "generalPractitioner"),
     ),
-    "Practitioner": _of(_ID, *_HUMAN, _GIVEN, _token("active"), _token("telecom")),
+    "Practitioner": _of(_ID, *_HUMAN, _token("active"), _token("telecom")),
     "PractitionerRole": _of(
         _ID, _token("active"), _ref("practitioner", to=("Practitioner",)), _ref("organization", to=("Organization",)),
         _token("role", "code"), _token("specialty"), _ref("location", to=("Location",)),
@@ -108,22 +116,22 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
         _ref("location", to=("Location",)), _ref("organization", "providedBy", to=("Organization",)),
         _token("program"),
     ),
-    "RelatedPerson": _of(_ID, _string("name", "name.family", "name.given", "name.text"), _PATIENT, _token("active")),
+    "RelatedPerson": _of(_ID, *_HUMAN, _PATIENT, _token("active")),
     "ServiceRequest": _of(
         _ID, _token("status", system="request-status"), _token("intent", system="request-intent"),
         _token("priority", system="request-priority"), _token("category"), _token("code"), *_about(), _ENCOUNTER,
         _date("authored", "authoredOn"), _date("occurrence", "occurrenceDateTime", "occurrencePeriod"),
         _ref("requester"), _ref("performer"), _ref("based-on", "basedOn", to=_ANY_REQUEST),
-        _ref("supporting-info", "supportingInfo", to=_ANYTHING), _uri("_profile", "meta.profile"),
+        _ref("supporting-info", "supportingInfo", to=_ANYTHING), _PROFILE,
     ),
     "Task": _of(
-        _ID, _token("status", system="task-status"), _token("intent", system="request-intent"),
+        _ID, _key("status", system="task-status"), _token("intent", system="request-intent"),
         _token("priority", system="request-priority"), _token("code"), _token("business-status", "businessStatus"),
         _ref("focus", to=_ANYTHING), *_about("for"), _ENCOUNTER, _ref("owner", to=(*_WHO, "HealthcareService")),
         _ref("requester"), _ref("based-on", "basedOn", to=_ANY_REQUEST), _ref("part-of", "partOf", to=("Task",)),
         _date("authored-on", "authoredOn"), _date("modified", "lastModified"), _date("period", "executionPeriod"),
-        _token("performer", "performerType"), _token("group-identifier", "groupIdentifier"),
-        _ref("output", "output.valueReference", to=_ANYTHING), _uri("_profile", "meta.profile"),
+        _token("performer", "performerType"), _key("group-identifier", "groupIdentifier"),
+        _ref("output", "output.valueReference", to=_ANYTHING), _PROFILE,
     ),
     "Consent": _of(
         _ID, _token("status", system="consent-state-codes"), _token("category"), _token("scope"), _PATIENT,
@@ -132,8 +140,9 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
         _ref("source-reference", "sourceReference", to=("DocumentReference", "Consent", "QuestionnaireResponse")),
     ),
     "Encounter": _of(
-        _ID, _token("status", system="encounter-status"), _token("class"), _token("type"), *_about(), _date("date", "period"),
-        _ref("participant", "participant.individual"), _ref("service-provider", "serviceProvider", to=("Organization",)),
+        _ID, _token("status", system="encounter-status"), _token("class"), _token("type"), *_about(),
+        _date("date", "period"), _ref("participant", "participant.individual"),
+        _ref("service-provider", "serviceProvider", to=("Organization",)),
         _ref("episode-of-care", "episodeOfCare", to=("EpisodeOfCare",)),
         _ref("based-on", "basedOn", to=("ServiceRequest",)), _ref("part-of", "partOf", to=("Encounter",)),
     ),
@@ -143,7 +152,7 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
         _ref("incoming-referral", "referralRequest", to=("ServiceRequest",)),
     ),
     "DocumentReference": _of(
-        _token("identifier", "identifier", "masterIdentifier"),
+        _key("identifier", "identifier", "masterIdentifier"),
         _token("status", system="document-reference-status"), _token("type"), _token("category"), *_about(),
         _ref("author"), _ref("custodian", to=("Organization",)), _date("date"), _date("period", "context.period"),
         _ref("encounter", "context.encounter", to=("Encounter", "EpisodeOfCare")),

@@ -53,7 +53,7 @@ _MOVE = (
     update(fhir_resource)
     .where(_HERE, _r.version == bindparam("expected"))
     .values(version=bindparam("n"), updated_at=bindparam("at"), source=bindparam("s"))
-    .values(person_id=bindparam("who"), share_class=bindparam("cls"))
+    .values(person_id=bindparam("who"), share_class=bindparam("cls"), facets=bindparam("facets"))
 )
 _IDENTIFIED = select(_r.type, _r.id, _t.system, _t.code).select_from(
     fhir_token.join(fhir_resource, and_(_r.program_id == _t.program_id, _r.type == _t.type, _r.id == _t.id))
@@ -82,6 +82,7 @@ class Store:
         self.connection = connection
         self.program_id = program_id
         self.claims = Claims(connection, program_id)
+        self._conditions = criteria.Conditions(program_id, connection.dialect.name)
         self._clock = clock
         self._visible = visible
 
@@ -124,7 +125,7 @@ class Store:
         """One page of what matches; a text is parsed strictly (BadRequest)."""
         asked = parse(resource_type, query) if isinstance(query, str) else query
         where = [_r.program_id == self.program_id, _r.type == resource_type]
-        where += [criteria.condition(clause, self.program_id) for clause in asked.clauses]
+        where += [self._conditions.of(clause) for clause in asked.clauses]
         rows: list[Stored] = []
         if asked.count:
             page = criteria.ordered(self._visible(_CURRENT.where(*where)), asked).limit(asked.count + 1)
@@ -216,14 +217,18 @@ class Store:
         at = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as precise as lastUpdated says it
         done = [_next(draft, at) for draft in drafts]
         before = [rows_of(draft.previous.resource) if draft.previous else Rows() for draft in drafts]
+        after = [rows_of(one.parsed) for one in done]
         self._claim(drafts, done)
-        self._move([one for one, draft in zip(done, drafts, strict=True) if draft.previous])
-        created = [self._row(one) for one, draft in zip(done, drafts, strict=True) if draft.previous is None]
+        created = []
+        for draft, one, rows in zip(drafts, done, after, strict=True):
+            if draft.previous:
+                self._move(one, rows.facets)
+            else:
+                created.append(self._row(one, rows.facets))
         if created:
             self.connection.execute(insert(fhir_resource), created)
-        versions = [self._version_row(one) for one in done]
-        self.connection.execute(insert(fhir_version), versions)
-        self._index(done, before)
+        self.connection.execute(insert(fhir_version), [self._version_row(one) for one in done])
+        self._index(done, before, after)
         return done
 
     def _claim(self, drafts: Sequence[Draft], done: Sequence[Stored]) -> None:
@@ -246,21 +251,21 @@ class Store:
                 advice=f"Read or update {key.type}/{holder}; to send safely more than once, use If-None-Exist.",
             )
 
-    def _move(self, moved: Sequence[Stored]) -> None:
-        for one in moved:
-            values = {
-                "p": self.program_id, "t": one.type, "i": one.id, "expected": one.version - 1, "n": one.version,
-                "at": micros(one.updated_at), "s": one.labels.source, "who": one.labels.person_id,
-                "cls": one.labels.share_class,
-            }  # fmt: skip
-            if self.connection.execute(_MOVE, values).rowcount != 1:
-                raise VersionConflict
+    def _move(self, one: Stored, facets: str) -> None:
+        labels = one.labels
+        values = {
+            "p": self.program_id, "t": one.type, "i": one.id, "expected": one.version - 1, "n": one.version,
+            "at": micros(one.updated_at), "s": labels.source, "who": labels.person_id, "cls": labels.share_class,
+            "facets": facets,
+        }  # fmt: skip
+        if self.connection.execute(_MOVE, values).rowcount != 1:
+            raise VersionConflict
 
-    def _row(self, one: Stored) -> dict[str, Any]:
+    def _row(self, one: Stored, facets: str) -> dict[str, Any]:
         return {
             "program_id": self.program_id, "type": one.type, "id": one.id, "version": one.version,
             "updated_at": micros(one.updated_at), "source": one.labels.source, "person_id": one.labels.person_id,
-            "share_class": one.labels.share_class,
+            "share_class": one.labels.share_class, "facets": facets,
         }  # fmt: skip
 
     def _version_row(self, one: Stored) -> dict[str, Any]:
@@ -270,9 +275,8 @@ class Store:
             "updated_at": micros(one.updated_at), "method": method, "body": one.body,
         }  # fmt: skip
 
-    def _index(self, done: Sequence[Stored], before: Sequence[Rows]) -> None:
+    def _index(self, done: Sequence[Stored], before: Sequence[Rows], after: Sequence[Rows]) -> None:
         """Write what changed: a step of a Task moves two or three rows, not all of them."""
-        after = [rows_of(one.parsed) for one in done]
         maker = sqlite.insert if self.connection.dialect.name == "sqlite" else postgresql.insert
         for table, kind, names in _INDEXES:
             gone, new = [], []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -60,6 +60,7 @@ fhir_resource = Table(  # the current version of each; policy filters on these c
     Column("source", _ID),  # who sent it; None: ourselves
     Column("person_id", _ID),
     Column("share_class", String(30)),
+    Column("facets", Text, nullable=False),  # codes that many resources share: see index.facet_of
     Index(None, "program_id", "type", "updated_at"),
     sqlite_with_rowid=False,
 )
