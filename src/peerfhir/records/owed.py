@@ -66,7 +66,7 @@ def supersede(
     is_terminal  of a version of the referral: such a status is never dropped
     Source       reliability.md section 2, rule 9
     """
-    (held,) = _locked(connection, newer.program_id, lane.c.order_key == newer.order_key, newer.endpoint)
+    (held,) = _locked(connection, newer.program_id, newer.order_key, lane.c.endpoint == newer.endpoint)
     older = connection.execute(
         select(_MESSAGE.id, _MESSAGE.record_version).where(
             _MESSAGE.program_id == newer.program_id,
@@ -77,7 +77,7 @@ def supersede(
             _MESSAGE.id < newer_id,
         )
     )
-    overtaken = [one.id for one in older if not _in_flight(held, one.id, now) and not is_terminal(one.record_version)]
+    overtaken = [one.id for one in older if not is_terminal(one.record_version)]
     if overtaken:
         _settle(connection, newer.program_id, overtaken, "superseded", "overtaken", now)
         if held.head_id in overtaken:
@@ -101,7 +101,7 @@ def cancel(
     and an ended horizon, so that it is not tried again.
     Source  domain.md 8.2
     """
-    lanes = _locked(connection, program_id, lane.c.order_key == person_id)
+    lanes = _locked(connection, program_id, person_id)
     open_rows = connection.execute(
         select(_MESSAGE.id, _MESSAGE.lane_id, _MESSAGE.state).where(
             _MESSAGE.program_id == program_id,
@@ -112,8 +112,7 @@ def cancel(
             *([_MESSAGE.referral_id == referral_id] if referral_id else []),
         )
     ).all()
-    heads = {one.head_id for one in lanes if _in_flight(one, one.head_id, now)}
-    flying = [row.id for row in open_rows if row.state == "leased" or row.id in heads]
+    flying = [row.id for row in open_rows if row.state == "leased"]
     cancelled = [row.id for row in open_rows if row.id not in flying]
     _settle(connection, program_id, cancelled, "cancelled", reason, now)
     connection.execute(
@@ -138,17 +137,12 @@ def move_head(connection: Connection, lane_id: int, now: datetime) -> None:
 
 
 def _locked(
-    connection: Connection, program_id: str, which: ColumnElement[bool], endpoint: str | None = None
-) -> list[Row[tuple[int, int | None, datetime | None]]]:
+    connection: Connection, program_id: str, order_key: str, *which: ColumnElement[bool]
+) -> list[Row[tuple[int, int | None]]]:
     """Lanes in the order of their ids, which is the order everyone locks them in."""
-    query = select(lane.c.id, lane.c.head_id, lane.c.lease_until).where(lane.c.program_id == program_id, which)
-    if endpoint is not None:
-        query = query.where(lane.c.endpoint == endpoint)
-    return list(connection.execute(query.order_by(lane.c.id).with_for_update()))
-
-
-def _in_flight(held: Row[tuple[int, int | None, datetime | None]], message_id: int | None, now: datetime) -> bool:
-    return held.head_id == message_id and held.lease_until is not None and held.lease_until > now
+    mine = (lane.c.program_id == program_id, lane.c.order_key == order_key, *which)
+    query = select(lane.c.id, lane.c.head_id).where(*mine).order_by(lane.c.id)
+    return list(connection.execute(query.with_for_update()))
 
 
 def _settle(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -16,22 +16,12 @@ from peerfhir.fhir.store import Store
 from peerfhir.pathway.encounter import Encounter
 from peerfhir.records.schema import outbox_message
 from peerfhir.records.upsert import insert_new
+from peerfhir.records.versions import Record
 
 PROJECTED = frozenset({"person", "peer", "referral", "engagement", "encounter", "outcome", "grant"})
 # A group session names everyone who came and a safety event says why: neither leaves its table.
 
 Projector = Callable[[Any, Any], Sequence[Projected]]  # (record, Context of adapters.projection) -> resources
-
-
-class Saved(Protocol):
-    """A record after it was saved."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def program_id(self) -> str: ...
-    @property
-    def version(self) -> int: ...
 
 
 def outward(record: Any) -> Any:
@@ -50,27 +40,17 @@ def current(store: Store, type_: str, id_: str) -> Json | None:
 
 
 def put(store: Store, projected: Projected) -> None:
-    """Create or update one resource; nothing is written when nothing has changed."""
+    """Create or update one resource; nothing is written when it says the same as before."""
     resource = projected.resource
-    labels = Labels(None, projected.person_id, projected.share_class)
     try:
-        stored = store.read(resource["resourceType"], resource["id"])
+        source = store.read(resource["resourceType"], resource["id"]).labels.source  # who sent it first stays true
     except NotFound:
-        store.create(resource, labels, id=resource["id"])
-        return
-    labels = replace(labels, source=stored.labels.source)  # who sent it first stays true
-    if labels != stored.labels or _content(read_own(stored.body)) != _content(resource):
-        store.update(resource, labels, None)
-
-
-def _content(resource: dict[str, Any]) -> dict[str, Any]:
-    """The resource without what the store itself writes into it."""
-    meta = {key: value for key, value in resource.get("meta", {}).items() if key not in {"versionId", "lastUpdated"}}
-    return {**resource, "meta": meta}
+        source = None
+    store.put(resource, Labels(source, projected.person_id, projected.share_class))
 
 
 def park(
-    connection: Connection, kind: str, record: Saved, fault: Fault, now: datetime, execution_id: str | None
+    connection: Connection, kind: str, record: Record, fault: Fault, now: datetime, execution_id: str | None
 ) -> None:
     """Leave a visible row for a record that a mapping could not show. The record itself is saved all the same."""
     insert_new(
