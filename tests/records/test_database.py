@@ -51,11 +51,13 @@ def test_every_pooled_connection_has_the_settings_of_the_promise(engine: Engine)
 
 def test_a_server_that_is_set_to_forget_is_overruled(bare_engine: Engine) -> None:
     postgresql = bare_engine.dialect.name == "postgresql"
-    with bare_engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if postgresql:
+    if postgresql:
+        with bare_engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text(f"ALTER DATABASE {bare_engine.url.database} SET synchronous_commit TO off"))
-        else:
-            connection.exec_driver_sql("PRAGMA synchronous=OFF")  # of this connection only: nothing to inherit
+    else:
+        raw = sqlite3.connect(bare_engine.url.database)
+        raw.execute("PRAGMA synchronous=OFF")  # of this connection only: nothing to inherit
+        raw.close()
     again = open_engine(bare_engine.url.render_as_string(hide_password=False))
     with again.connect() as connection:
         found = settings_of(connection)

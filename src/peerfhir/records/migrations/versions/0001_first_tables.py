@@ -493,6 +493,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=64), nullable=True),
         sa.Column("person_id", sa.String(length=64), nullable=True),
         sa.Column("share_class", sa.String(length=30), nullable=True),
+        sa.Column("facets", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("program_id", "type", "id", name=op.f("pk_fhir_resource")),
         sqlite_with_rowid=False,
     )
