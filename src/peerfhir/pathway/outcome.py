@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
+
+from peerfhir.pathway.refusals import BadAnswer
+
+DECLINED = "asked-declined"  # data-absent-reason: asked, and the person did not want to say
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class Sentinel:
 
     at_least: Decimal
     level: str = "urgent"
+    stat_from: Decimal = Decimal(2)  # from here upwards the level is stat; Source: domain.md 6.3
 
 
 @dataclass(frozen=True)
@@ -116,3 +122,93 @@ class Outcome:
     absent: Mapping[str, str] = field(default_factory=dict)  # link id -> why there is no answer: asked-declined
     client_uuid: str | None = None  # set by the form; the same form twice is once
     version: int = 0
+
+
+def answered(instrument: Instrument, answers: Mapping[str, str]) -> dict[str, AnswerOption]:
+    """The answers that were given, by link id in the order of the questionnaire; blank and declined ones are left out.
+
+    answers  link id -> answer code, one of its other accepted codes, its words, or its number
+    Raises   BadAnswer for an unknown item or answer: it is never counted as 0
+    Source   domain.md 5.6
+    """
+    known = {item.link_id: item for item in instrument.items}
+    for link_id in answers:
+        if link_id not in known:
+            raise BadAnswer("This questionnaire has no such item.", field="item")
+    given = {i.link_id: answers[i.link_id].strip() for i in instrument.items if i.link_id in answers}
+    return {link_id: read_answer(known[link_id], text) for link_id, text in given.items() if text not in ("", DECLINED)}
+
+
+def read_answer(item: Item, text: str) -> AnswerOption:
+    """The option meant by a code, another accepted code, the printed words or the number, tried in that order.
+
+    Raises  BadAnswer
+    Source  domain.md 5.6 (the ordinal extension is read where FHIR is read, and arrives here as a number)
+    """
+    words = " ".join(text.split()).casefold()
+    for matches in (
+        [o for o in item.options if o.code == text],
+        [o for o in item.options if text in o.alternatives],
+        [o for o in item.options if o.display.casefold() == words],
+        [o for o in item.options if o.weight is not None and str(o.weight) == words],
+    ):
+        if len(matches) == 1:
+            return matches[0]
+    raise BadAnswer(field=item.link_id)
+
+
+def score(instrument: Instrument, answers: Mapping[str, str]) -> Score:
+    """Total, band, missing items and sentinel of one completion.
+
+    Raises  BadAnswer; nothing is scored then
+    Source  domain.md 5.3 (PHQ-9: up to 2 missing, sum x items / answered, rounded half up), 5.8, 6.3
+    """
+    given = answered(instrument, answers)
+    scale = instrument.scale
+    weights = [_weight(given[link_id]) for link_id in scale.items if link_id in given]
+    missing = len(scale.items) - len(weights)
+    total = None
+    if weights and missing <= scale.max_missing:
+        total = half_up(sum(weights, Fraction(0)) * len(scale.items) / len(weights))
+    sentinel, level = _sentinel(instrument, given, scored=total is not None)
+    return Score(
+        total=total,
+        answered=len(weights),
+        missing=missing,
+        band=None if total is None else band_of(scale, total),
+        reason=None if total is not None else "too-many-missing" if weights else "not-answered",
+        sentinel=sentinel,
+        sentinel_level=level,
+    )
+
+
+def half_up(value: Fraction) -> Decimal:
+    """Rounded to a whole number, halves upwards; exact, because 4.5 must give 5 and never 4."""
+    return Decimal((2 * value.numerator + value.denominator) // (2 * value.denominator))
+
+
+def band_of(scale: Scale, total: Decimal) -> Band | None:
+    """The band with the highest lower bound that the total reaches."""
+    reached = [band for band in scale.bands if band.from_score <= total]
+    return max(reached, key=lambda band: band.from_score, default=None)
+
+
+def _weight(option: AnswerOption) -> Fraction:
+    if option.weight is None:
+        raise BadAnswer("This answer has no value to count.", field="answer")
+    return Fraction(option.weight)
+
+
+def _sentinel(instrument: Instrument, given: Mapping[str, AnswerOption], *, scored: bool) -> tuple[str, str | None]:
+    """none, raised or unknown, and the level; unknown when a total exists and the sentinel item is blank."""
+    result: tuple[str, str | None] = ("none", None)
+    for item in instrument.items:
+        if item.sentinel is None:
+            continue
+        option = given.get(item.link_id)
+        if option is None:
+            result = ("unknown", item.sentinel.level) if scored and result[0] == "none" else result
+        elif option.weight is not None and option.weight >= item.sentinel.at_least:
+            stat = option.weight >= item.sentinel.stat_from
+            return ("raised", "stat" if stat else item.sentinel.level)
+    return result

@@ -74,14 +74,14 @@ class Peer:
     age_band: str | None = None
     languages: frozenset[str] = frozenset()
     tags: tuple[Tag, ...] = ()
-    communities: frozenset[str] = frozenset()
-    modalities: frozenset[Modality] = frozenset()
-    services: frozenset[ServiceType] = frozenset()
+    communities: frozenset[str] = frozenset()  # as the peer tells people; anything else is a tag
+    modalities: frozenset[Modality] = frozenset()  # empty: any
+    services: frozenset[ServiceType] = frozenset()  # empty: any
     times: frozenset[str] = frozenset()
     area: str | None = None
     clearances: frozenset[str] = frozenset()
     load: Decimal = Decimal(0)  # weighted caseload, domain rule: 12 by default is full
-    credential_until: date | None = None  # valid to the end of this local day
+    credential_until: date | None = None  # valid to the end of this local day; None: not credentialed
     excluded_people: frozenset[str] = frozenset()
     last_assigned_at: datetime | None = None
     version: int = 0
@@ -110,6 +110,7 @@ class Program:
     complete_on: CompleteOn = CompleteOn.ENROLLED
     caseload_cap: Decimal = Decimal(12)
     contact_attempts: int = 3
+    note_due_hours: int = 48  # a note recorded later is kept and labelled late
     weights: Weights = Weights()
     time_zone: str = "UTC"
     recipients: frozenset[Recipient] = frozenset({Recipient.REFERRER, Recipient.HOSPITAL})
