@@ -22,3 +22,8 @@ def _other(value: Any) -> Any:
     if isinstance(value, Decimal) and value.is_finite():
         return orjson.Fragment(str(value))
     raise TypeError("JSON has no such value")
+
+
+def indented(value: Json) -> str:
+    """The same for people's eyes: two spaces a level."""
+    return orjson.dumps(value, default=_other, option=orjson.OPT_INDENT_2).decode()

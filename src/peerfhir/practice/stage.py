@@ -41,14 +41,18 @@ class Stage:
     def start(
         self, name: str, command: Sequence[str], environment: Mapping[str, str], ready: str | None = None
     ) -> None:
-        """Start `peerfhir <command>`; waits until `ready` (a URL) answers 200. Raises NotReady with the log's tail."""
+        """Start `peerfhir <command>`; waits until `ready` (a URL) answers 200.
+
+        environment  the whole environment of the process, nothing is added
+        Raises       NotReady with the log's tail
+        """
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own command line, nothing from outside
                 [sys.executable, "-m", "peerfhir.cli", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **environment},
+                env=dict(environment),
                 start_new_session=True,  # so that a Ctrl-C reaches them through us, in order
             )
         if ready is not None:
