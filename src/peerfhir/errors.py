@@ -181,6 +181,14 @@ class RequiredMissing(Fault):
     status = 422
 
 
+class PreconditionMissing(Fault):
+    """This change needs an If-Match header with the version you have read."""
+
+    code = "precondition-missing"
+    issue = "required"
+    status = 400
+
+
 class HeadersTooLarge(Fault):
     """The headers of this request are longer than this door takes."""
 
