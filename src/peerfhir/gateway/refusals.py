@@ -29,6 +29,7 @@ FAULT_OF: dict[type[refusals.Refusal], type[Fault]] = {
     refusals.NotGrantable: BusinessRule,
     refusals.StaleVersion: VersionConflict,
     refusals.AlreadyRecorded: Conflict,
+    refusals.NamesSomeone: BusinessRule,
 }
 
 
