@@ -1,0 +1,19 @@
+"""Intake: referrals (a transaction of seven) through HTTP, durable before each answer, per second and p95."""
+
+from __future__ import annotations
+
+import json
+
+from house import line, load, referral, served
+
+
+def make(which: int, n: int):
+    return "POST", "/fhir", json.dumps(referral(which, n)).encode()
+
+
+if __name__ == "__main__":
+    with served() as server:
+        load(server, make, 2, 1.0)
+        rate, p50, p95, refused = load(server, lambda which, n: make(which + 10, n), 4, 6.0)
+        line("intake of a referral", f"{rate:.0f}/s, p50 {p50:.1f} ms, p95 {p95:.1f} ms, refused {refused}",
+             ">= 200/s in WAL, >= 150/s in TRUNCATE", f"journal {server.journal}")  # fmt: skip
