@@ -78,10 +78,11 @@ def verify(connection: Connection) -> int | None:
     The chain is of the whole database: it is one, whatever programs are in it.
     """
     columns = [type_coerce(audit.c.at, BigInteger).label("at") if c is audit.c.at else c for c in audit.c]
-    rows = connection.execution_options(yield_per=1000).execute(select(*columns).order_by(audit.c.id))
     head = connection.execute(select(audit_head.c.last_id, audit_head.c.digest)).one_or_none()
     last_id, digest = (head.last_id, head.digest) if head else (0, _START)
-    return _first_bad(rows, last_id, digest)
+    whole = select(*columns).order_by(audit.c.id).execution_options(yield_per=1000)  # not all in memory at once
+    with connection.execute(whole) as rows:
+        return _first_bad(rows, last_id, digest)
 
 
 def _first_bad(rows: Iterable[Row[Any]], last_id: int, digest: str) -> int | None:

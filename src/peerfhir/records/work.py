@@ -271,7 +271,9 @@ class Work:
         )
 
     def _ended(self, referral_id: str, version: int) -> bool:
-        return referrals.at(self.connection, self.program.id, referral_id, version).task_status in _ENDED
+        """Did the referral, as it was told of at this version, end?"""
+        then = referrals.at(self.connection, self.program.id, referral_id, version)
+        return (then.told.task_status if then.told else then.task_status) in _ENDED
 
     def cancel_owed(
         self, person_id: str, reason: str, *, keep: frozenset[Piece] = frozenset(), referral_id: str | None = None
