@@ -18,7 +18,8 @@ def choose_sharing(books: Books, person_id: str, choices: Mapping[Recipient, fro
     """Write down who may see what from now on. It replaces every earlier choice; anything not named is not granted.
 
     Returns  the lines of the ledger that hold now
-    Raises   WrongActor, SharingStopped (only the person starts again), NotGrantable for a recipient this program does not share with
+    Raises   WrongActor, SharingStopped (only the person starts again),
+             NotGrantable for a recipient this program does not share with
     Source   domain.md 8.1, 8.2; waiting pieces of a class that was narrowed are cancelled here
     """
     person = books.person(person_id)
