@@ -17,9 +17,7 @@ from peerfhir.access.scopes import Scopes
 from peerfhir.config import Settings
 from peerfhir.errors import Fault, Unauthenticated
 from peerfhir.fhir.writer import write
-from peerfhir.gateway import body
-from peerfhir.gateway.door import keeper
-from peerfhir.gateway.limits import address_of
+from peerfhir.gateway import body, door
 from peerfhir.gateway.parts import parts
 from peerfhir.records.database import reading, writing
 
@@ -140,8 +138,7 @@ def _introspect() -> Response:
 
 def _knock_and_read(request: Request) -> dict[str, str]:
     """The form, each field once (RFC 6749, 3.2)."""
-    own = parts()
-    keeper().entry.knock(address_of(request, own.settings.base_url))
+    door.check_entry(request)
     form = body.read_form(request)
     if any(len(values) > 1 for values in form.values()):
         raise _Refused("invalid_request", "A parameter was sent more than once.")

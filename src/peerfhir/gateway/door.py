@@ -14,13 +14,26 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from peerfhir.access import accounts, links, logins, tokens
 from peerfhir.access.callers import Caller
 from peerfhir.errors import DatabaseBusy, HeadersTooLarge, NotFound, Unauthenticated
-from peerfhir.gateway.limits import EntryLimit
+from peerfhir.gateway.limits import EntryLimit, address_of
 from peerfhir.gateway.parts import Parts, parts
 from peerfhir.pathway.people import Actor
 from peerfhir.pathway.vocabulary import Recipient, Role
 from peerfhir.records.database import reading, writing
 
-__all__ = ["Caller", "Keeper", "by_link", "caller", "keeper", "let_in", "let_out", "login_key", "signed_in"]
+__all__ = [
+    "Caller",
+    "Keeper",
+    "by_link",
+    "caller",
+    "check_entry",
+    "check_headers",
+    "keep",
+    "keeper",
+    "let_in",
+    "let_out",
+    "login_key",
+    "signed_in",
+]
 
 EXTENSION = "peerfhir.keeper"
 MOST_HEADER_BYTES = 32 * 1024  # engineering.md 9.3; the server's own buffer is only roughly kept
@@ -65,6 +78,11 @@ def check_headers(request: Request) -> None:
     size = sum(len(name) + len(value) + 4 for name, value in request.headers.items())
     if size + len(request.full_path) > MOST_HEADER_BYTES:
         raise HeadersTooLarge
+
+
+def check_entry(request: Request) -> None:
+    """Count a try to get in from this address. Raises TooManyRequests; before any password or secret is looked at."""
+    keeper().entry.knock(address_of(request, parts().settings.base_url))
 
 
 def caller(request: Request) -> Caller:

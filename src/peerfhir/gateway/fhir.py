@@ -1,0 +1,160 @@
+"""`/fhir/*`, our own API: policy first, inbox for what others send, kept bytes for what they read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Blueprint, g, request
+from sqlalchemy import Connection
+
+from peerfhir.access import policy, scopes
+from peerfhir.access.callers import Caller
+from peerfhir.config import EndpointSettings
+from peerfhir.errors import Forbidden, PreconditionMissing
+from peerfhir.fhir import capability
+from peerfhir.fhir.labels import Labels
+from peerfhir.fhir.reader import Json
+from peerfhir.fhir.rest import Call, Change, Rest
+from peerfhir.fhir.store import Store
+from peerfhir.gateway import door, rest, task
+from peerfhir.gateway.parts import Parts
+from peerfhir.gateway.refusals import fault_of
+from peerfhir.inbox import receive
+from peerfhir.pathway.refusals import Refusal
+from peerfhir.records.database import reading, writing
+from peerfhir.records.schema import remote
+from peerfhir.records.upsert import insert_or_update
+
+_RELATIVE = re.compile(r"[A-Z][A-Za-z]{1,40}/[A-Za-z0-9.-]{1,64}")
+
+
+def create_fhir(own: Parts) -> Blueprint:
+    """The blueprint of our own FHIR API."""
+    desk = _Desk(own)
+    api = Rest(desk.open, desk.capability)
+    return rest.mount("fhir", "/fhir", api, _authenticate)
+
+
+def _authenticate() -> None:
+    g.caller = door.caller(request)
+
+
+class _Desk:
+    """Opens one session per call, in one transaction with everything the call leaves behind."""
+
+    def __init__(self, own: Parts) -> None:
+        self._own = own
+        self._statement: Json | None = None
+
+    @contextmanager
+    def open(self, call: Call, write: bool) -> Iterator[ClientSession]:
+        """The session of the caller at the door; a refusal of the policy leaves its mark in the audit."""
+        caller: Caller = g.caller
+        transaction = writing if write else reading
+        try:
+            with transaction(self._own.engine) as connection:
+                session = ClientSession(connection, caller, self._own, g.execution_id)
+                yield session
+        except Forbidden:
+            self._note(caller, [("deny", call.path.partition("?")[0][:100], None)], "denied")
+            raise
+        if session.disclosed:
+            # before the answer leaves: what cannot be accounted for is not disclosed
+            self._note(caller, [("disclose", what, who) for what, who in sorted(session.disclosed.items())], "ok")
+
+    def _note(self, caller: Caller, lines: Iterable[tuple[str, str, str | None]], outcome: str) -> None:
+        with self._own.office.work(caller.actor(), execution_id=g.execution_id) as work:
+            for action, subject, person_id in lines:
+                work.audit(action, subject, person_id, outcome)
+
+    def capability(self) -> Json:
+        """Our CapabilityStatement, made once."""
+        if self._statement is None:
+            self._statement = capability.build(f"{self._own.settings.base_url}/fhir")
+        return self._statement
+
+
+class ClientSession:
+    """One call of one client; fulfils fhir.rest.Session."""
+
+    def __init__(self, connection: Connection, caller: Caller, own: Parts, execution_id: str) -> None:
+        self._caller = caller
+        self._own = own
+        self._execution_id = execution_id
+        self._connection = connection
+        self._endpoint = own.endpoints.get(caller.endpoint or "")
+        self.disclosed: dict[str, str | None] = {}  # "Type/id" -> person, of what a grant let this caller read
+        self.labels = Labels(source=caller.source)
+        self.store = Store(connection, caller.program_id, own.clock, self._visible)
+
+    def _visible(self, query: Any) -> Any:
+        return policy.visible(query, self._caller, self._own.clock.now())
+
+    def may(self, interaction: str, type: str) -> None:  # noqa: A002 - FHIR's own word
+        """Raises Forbidden unless the token's scopes hold for this interaction."""
+        if not scopes.allows(self._caller.scopes, interaction, type):
+            raise Forbidden("The token has no scope for that.", advice=f"Ask for one that covers {type}.")
+
+    def before_write(self, method: str, resource: Json, previous: Json | None, if_match: str | None) -> Json:
+        """What is stored of what was sent; for a Task, what its requester may write."""
+        is_task = resource.get("resourceType") == "Task"
+        if previous is None:
+            return task.new_task(resource) if is_task else resource
+        if self.store.read(previous["resourceType"], previous["id"]).labels.source != self._caller.source:
+            raise Forbidden("Only who sent it may change it.")
+        if not is_task:
+            return resource
+        if if_match is None and (self._endpoint is None or self._endpoint.require_if_match):
+            raise PreconditionMissing("Say which version you have read.", place="If-Match")
+        try:
+            return task.changed_task(previous, resource)
+        except Refusal as refusal:
+            raise fault_of(refusal) from refusal
+
+    def after_writes(self, changes: Sequence[Change], call: Call) -> None:
+        """Keep what has to be worked on, where it has to be written back to, and who did it: in this commit."""
+        self._remember_addresses(changes)
+        written = [change for change in changes if change.method != "matched"]
+        focus = [f"{change.type}/{change.id}/_history/{change.version}" for change in changes]
+        for change in written:
+            if change.type == "Task":
+                receive.keep(
+                    self._connection,
+                    self._own.clock,
+                    program_id=self._caller.program_id,
+                    source=self._caller.source,
+                    message_key=f"Task/{change.id}/_history/{change.version}",
+                    content_type=call.headers.get("content-type", "")[:100],
+                    raw=call.raw,
+                    focus=focus,
+                    execution_id=self._execution_id,
+                )
+        work = self._own.office.joined(self._connection, self._caller.actor(), execution_id=self._execution_id)
+        for change in written:
+            work.audit(change.method, f"{change.type}/{change.id}")
+        work.finish()
+
+    def _remember_addresses(self, changes: Sequence[Change]) -> None:
+        """Our copy -> the sender's own resource, for those whose fullUrl is below the sender's base."""
+        for change in changes:
+            theirs = _below(self._endpoint, change.full_url)
+            if theirs is None or self._endpoint is None:
+                continue
+            key = {
+                "program_id": self._caller.program_id,
+                "endpoint": self._endpoint.id,
+                "local": f"{change.type}/{change.id}",
+            }
+            new = {"reference": theirs, "etag": None, "at": self._own.clock.now()}
+            insert_or_update(self._connection, remote, tuple(key), {**key, **new}, new)
+
+
+def _below(endpoint: EndpointSettings | None, full_url: str | None) -> str | None:
+    """ "Type/id" of an address below an endpoint's base; None for every other address."""
+    if endpoint is None or full_url is None or not full_url.startswith(f"{endpoint.base_url}/"):
+        return None
+    rest_of = full_url.removeprefix(f"{endpoint.base_url}/")
+    return rest_of if _RELATIVE.fullmatch(rest_of) else None
