@@ -8,19 +8,19 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from peerfhir.clock import SystemClock
 from peerfhir.config import Settings, compose
 from peerfhir.config.load import load
-from peerfhir.errors import BadConfiguration, BadRequest
+from peerfhir.errors import BadConfiguration, BadRequest, NotFound
 from peerfhir.pathway.people import Actor, Peer, Program, Weights
 from peerfhir.pathway.vocabulary import CompleteOn, Modality, Recipient, Role, ServiceType
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from peerfhir.records.work import Office
 
 E = TypeVar("E", bound=StrEnum)
+_INBOX_COLUMNS = ("id", "program_id", "source", "received_at", "state", "reason", "attempts", "record_id")
+_OUTBOX_COLUMNS = ("id", "program_id", "endpoint", "idem", "state", "form", "rung", "reason", "attempts", "created_at")
 _FASTEST_POLL_SECONDS = 0.05
 _SLOWEST_POLL_SECONDS = 0.5
 BLOCKING_THREADS = 256  # two workers with these hold against 400 slow clients; see docs/operating.md
@@ -179,8 +181,23 @@ class House:
 
     def worker(self) -> Worker:
         """What drains the inbox and the outbox."""
+        from peerfhir.inbox.process import Inbox
+        from peerfhir.outbox.deliver import Outbox
+        from peerfhir.outbox.ehr import Ehr
+        from peerfhir.outbox.render import Render
+
         owner = f"{os.getpid()}-{secrets.token_hex(6)}"
-        return Worker(self._inbox(owner), self._outbox(owner))
+        return Worker(
+            Inbox(self.engine, self.clock, self.office, self.mappings, owner),
+            Outbox(
+                self.engine,
+                self.clock,
+                {name: each for name, each in self.settings.endpoints.items() if each.live},
+                lambda endpoint: Ehr(endpoint, self.clock),
+                Render(self.mappings, self.clock, programs=self.programs, instruments=self.instruments),
+                owner=owner,
+            ),
+        )
 
     # -- what the command line asks ------------------------------------------------------------------------
 
@@ -274,6 +291,66 @@ class House:
 
         with reading(self.engine) as connection:
             return list_users(connection)
+
+    def inbox_list(self, state: str | None) -> list[dict[str, Any]]:
+        """Received messages of every program, without content."""
+        from peerfhir.records import messages
+
+        return self._shown(_INBOX_COLUMNS, partial(messages.list_inbox, state=state))
+
+    def inbox_show(self, message_id: str) -> dict[str, Any]:
+        """One received message. Raises NotFound."""
+        from peerfhir.records import messages
+
+        return self._first(lambda connection, program: messages.show_inbox(connection, program, message_id))
+
+    def outbox_list(self, state: str | None) -> list[dict[str, Any]]:
+        """Owed messages of every program, without content."""
+        from peerfhir.records import messages
+
+        return self._shown(_OUTBOX_COLUMNS, partial(messages.list_outbox, state=state))
+
+    def outbox_show(self, message_id: int, *, body: bool = False) -> dict[str, Any]:
+        """One owed message with its attempts. Raises NotFound."""
+        from peerfhir.records import messages
+
+        return self._first(
+            lambda connection, program: messages.show_outbox(connection, program, message_id, content=body)
+        )
+
+    def trace(self, identifier: str) -> list[str]:
+        """The story of one referral, a line each; empty when nothing of that id is known."""
+        from peerfhir.records import trace
+        from peerfhir.records.database import reading
+
+        with reading(self.engine) as connection:
+            for program in self.programs:
+                if hops := trace.trace(connection, program, identifier):
+                    return [
+                        f"{hop.at:%Y-%m-%d %H:%M:%S}  {hop.kind:<10}  {hop.what:<18}  {hop.detail}".rstrip()
+                        for hop in hops
+                    ]
+        return []
+
+    def _shown(
+        self, columns: Sequence[str], listed: Callable[..., Sequence[Mapping[str, Any]]]
+    ) -> list[dict[str, Any]]:
+        from peerfhir.records.database import reading
+
+        with reading(self.engine) as connection:
+            rows = [row for program in self.programs for row in listed(connection, program)]
+        return [{column: row[column] for column in columns} for row in rows]
+
+    def _first(self, shown: Callable[..., Mapping[str, Any]]) -> dict[str, Any]:
+        from peerfhir.records.database import reading
+
+        with reading(self.engine) as connection:
+            for program in self.programs:
+                try:
+                    return dict(shown(connection, program))
+                except NotFound:
+                    continue
+        raise NotFound("Nothing of that id is known here.")
 
     def report(self) -> list[str]:
         """What `peerfhir check` says when everything is right, and what a site still has to confirm."""
