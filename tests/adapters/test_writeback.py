@@ -65,6 +65,7 @@ def test_no_billing_code_goes_where_charges_go_too() -> None:
     assert rung.form == KEPT
     assert "charges" in rung.reason
     assert "output" in rung.reason
+    assert "output" not in plan(Piece.PROCEDURE, OFFERS["athena-like"], endpoint("athena-like")).reason
 
 
 def test_an_endpoints_own_mapping_replaces_the_native_form_alone() -> None:

@@ -30,7 +30,7 @@ _KEPT_BECAUSE: dict[Piece, str] = {
     Piece.STATUS: "the status stands on our own API",
     Piece.ENCOUNTER: "the meeting stands on our own API",
     Piece.SUMMARY: "the summary stands on our own API",
-    Piece.PROCEDURE: "the referral's output says that peer support was given",
+    Piece.PROCEDURE: "the session stands on our own API",
     Piece.RESPONSE: "the answers stand on our own API",
     Piece.ITEM: "the answer stands on our own API",
     Piece.TOTAL: "the score stands on our own API",
@@ -51,9 +51,16 @@ def plan(piece: Piece, offer: Offer, endpoint: EndpointSettings) -> Rung:
         if refusal is None:
             return Rung(form.rung, form.type, _mapping(piece, form, endpoint), _reason(form, refusals))
         refusals.append(refusal)
+    return Rung(4, KEPT, None, f"{'; '.join(refusals)}: {_instead(piece, offer, endpoint)}")
+
+
+def _instead(piece: Piece, offer: Offer, endpoint: EndpointSettings) -> str:
+    """Where a reader finds what this piece would have said."""
     if piece is Piece.PANEL and plan(Piece.TOTAL, offer, endpoint).form == "DocumentReference":
-        return Rung(4, KEPT, None, f"{'; '.join(refusals)}: the panel is in the note of the total")
-    return Rung(4, KEPT, None, f"{'; '.join(refusals)}: {_KEPT_BECAUSE[piece]}")
+        return "the panel is in the note of the total"
+    if piece is Piece.PROCEDURE and plan(Piece.STATUS, offer, endpoint).form == "Task":
+        return "the referral's output says that peer support was given"
+    return _KEPT_BECAUSE[piece]
 
 
 def _refusal(piece: Piece, form: Form, offer: Offer, endpoint: EndpointSettings) -> str | None:
