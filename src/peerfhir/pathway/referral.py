@@ -269,7 +269,7 @@ def _with_memory(referral: Referral, event: Event, now: datetime, status: Status
         after = replace(after, before_pause=None)
     elif event is Event.RESUME:
         after = replace(after, before_question=None)
-    elif event is Event.START_MATCHING:
+    elif event in (Event.START_MATCHING, Event.WAITLIST):
         after = replace(after, peer_id=None, peer_accepted_at=None, proposals=(), meeting_at=None)
     elif event in (Event.MISS, Event.MOVE):
         after = replace(after, meeting_at=None)
@@ -338,9 +338,9 @@ def _end(referral: Referral, *, choice_recorded: bool) -> Outward:
     if status is Status.WITHDRAWN_REFERRER:
         return Outward(TaskStatus.CANCELLED, status, SHOWN[status], why or SHOWN[status])
     if status is Status.DECLINED_PROGRAM:
-        task = _told_at_least(referral, referral.task_status)
-        early = task is TaskStatus.REJECTED
-        return Outward(task, status, SHOWN[status], why if early else f"declined after acceptance: {why}")
+        if referral.task_status is TaskStatus.REJECTED:
+            return Outward(TaskStatus.REJECTED, status, SHOWN[status], why)
+        return Outward(TaskStatus.CANCELLED, status, SHOWN[status], f"declined after acceptance: {why}")
     if choice_recorded and referral.task_status is TaskStatus.COMPLETED:
         return _after_completion(referral)
     return CLOSED_FORM
