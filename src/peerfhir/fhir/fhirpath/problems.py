@@ -1,0 +1,48 @@
+"""What can be wrong with an expression, before and while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from peerfhir.errors import Fault
+
+
+class ExpressionProblem(Fault):
+    """The expression cannot be used.
+
+    rule    the check that refused it: PM100 syntax, PM122 unknown or unsupported, PM111 undeclared name ...
+    offset  characters from the start of the expression to the place
+    hint    what to write instead, or ""
+    """
+
+    code = "fhirpath-expression"
+    issue = "invalid"
+    status = 422
+
+    def __init__(self, rule: str, offset: int, what: str, hint: str = "") -> None:
+        super().__init__(what, advice=hint or None)
+        self.rule = rule
+        self.offset = offset
+        self.hint = hint
+
+
+class EvaluationProblem(Fault):
+    """The expression met data that it cannot be evaluated on.
+
+    rule    PM710 code not in a map, PM711 many values where one fits, PM712 anything else
+    """
+
+    code = "fhirpath-evaluation"
+    issue = "processing"
+    status = 422
+
+    def __init__(self, rule: str, what: str) -> None:
+        super().__init__(what)
+        self.rule = rule
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint naming the known word most like `name`, or ""."""
+    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean '{found[0]}'?" if found else ""

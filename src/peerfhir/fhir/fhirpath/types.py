@@ -1,0 +1,167 @@
+"""Static types: what an expression gives, how often, and which names lie below it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+from peerfhir.fhir.definitions import Definitions
+
+Card = Literal["one", "opt", "many"]  # exactly one, none or one, any number
+
+_SYSTEM = {
+    **dict.fromkeys("string markdown code id uri url canonical oid uuid base64Binary xhtml".split(), "String"),
+    **dict.fromkeys("integer positiveInt unsignedInt".split(), "Integer"),
+    "decimal": "Decimal", "boolean": "Boolean", "date": "Date", "dateTime": "DateTime", "instant": "DateTime",
+    "time": "Time",
+}  # fmt: skip
+
+
+def system(kind: str) -> str:
+    """The System type an operator sees: String for a code; a complex type stays itself."""
+    return _SYSTEM.get(kind, kind)
+
+
+class Shape(Protocol):
+    """The declared names below an object of a record, each with its type."""
+
+    def names(self) -> Iterable[str]: ...
+
+    def member(self, name: str) -> Static | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Static:
+    """What is known of a value before there is one.
+
+    kinds   the FHIR types it can have; () only for {}; "object" for an object of a record
+    shape   the names below an object of a record
+    codes   every text it can be, when that is a closed set
+    blank   a text that may be '' although it is there
+    sure    read through declared fields, so that its form is proven; False for what FHIR input holds
+    """
+
+    kinds: tuple[str, ...]
+    card: Card = "opt"
+    shape: Shape | None = None
+    codes: frozenset[str] | None = None
+    blank: bool = True
+    sure: bool = True
+
+    @property
+    def systems(self) -> frozenset[str]:
+        return frozenset(system(kind) for kind in self.kinds)
+
+    def as_card(self, card: Card) -> Static:
+        return replace(self, card=card)
+
+    def called(self) -> str:
+        """Its name in a message."""
+        return " or ".join(self.kinds) if self.kinds else "nothing"
+
+
+EMPTY = Static((), "opt")
+
+
+def joined(left: Static, right: Static) -> Static:
+    """The type of a value that is one or the other."""
+    if not left.kinds or not right.kinds:
+        some = left if left.kinds else right
+        return some.as_card("many" if some.card == "many" else "opt")
+    kinds = tuple(dict.fromkeys((*left.kinds, *right.kinds)))
+    card: Card = "many" if "many" in (left.card, right.card) else "opt" if "opt" in (left.card, right.card) else "one"
+    codes = left.codes | right.codes if left.codes is not None and right.codes is not None else None
+    shape = left.shape if left.shape is right.shape else None
+    return Static(kinds, card, shape, codes, left.blank or right.blank, left.sure and right.sure)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How to go from a value to what a name means below it: the JSON keys that may hold it, and its type."""
+
+    keys: tuple[str, ...]
+    type: Static
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A %variable: its type, and the Python name that holds it in compiled code."""
+
+    type: Static
+    place: str
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What an expression may name, and how strictly it is read.
+
+    root       the type of the context
+    variables  %name -> its type and place
+    constants  %name -> a text known when the expression is loaded
+    systems    %systems.alias -> URI
+    tables     map name -> its codes, for translate()
+    strict     documents of this house: closed names, no silent single values; else FHIRPath's own rules
+    """
+
+    root: Static
+    definitions: Definitions
+    variables: Mapping[str, Bound] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    systems: Mapping[str, str] = field(default_factory=dict)
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    strict: bool = True
+
+    def step(self, base: Static, name: str) -> Step | None:
+        """What `name` means below `base`, or None when it means nothing there."""
+        if base.shape is not None:
+            below = base.shape.member(name)
+            if below is None:
+                return None
+            return Step((name,), below.as_card(_below(base.card, below.card)))
+        keys: list[str] = []
+        found: Static | None = None
+        for kind in base.kinds:
+            element = self.definitions.element(kind, name)
+            several = (element,) if element and not element.choice else self.definitions.choices(kind, name)
+            for one in several:
+                keys += [one.name] if one.name not in keys else []
+                card: Card = "many" if one.many else "one" if one.minimum and not one.choice else "opt"
+                static = Static((one.type,), card, codes=one.codes, blank=False, sure=False)
+                found = joined(found, static) if found else static
+        if found is None:
+            return None
+        sure_of = found.as_card("opt") if found.card == "one" else found  # input may lack what it must have
+        return Step(tuple(keys), sure_of.as_card(_below(base.card, sure_of.card)))
+
+    def names(self, base: Static) -> list[str]:
+        """Every name that means something below `base`."""
+        if base.shape is not None:
+            return list(base.shape.names())
+        found = {}
+        for kind in base.kinds:
+            for element in self.definitions.elements(kind).values():
+                found[element.choice or element.name] = True
+        return list(found)
+
+
+def _below(base: Card, own: Card) -> Card:
+    if "many" in (base, own):
+        return "many"
+    return "opt" if "opt" in (base, own) else "one"
+
+
+class Table(Protocol):
+    """A code map as an expression sees it."""
+
+    def output(self, given: Static) -> Static:
+        """The type of translating a value of type `given`."""
+        ...
+
+    def review(self, given: Static) -> list[tuple[str, str, str]]:
+        """What translating a value of type `given` risks: rule, what, hint."""
+        ...
+
+    def translate(self, value: object) -> object:
+        """The target of one value; None for none. Raises EvaluationProblem PM710."""
+        ...

@@ -1,0 +1,350 @@
+"""A checked document -> one Python function, built as a syntax tree whose lines are those of the YAML."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from peerfhir.fhir.fhirpath.compile import ROOT_PLACE, call, name, runtime
+from peerfhir.fhir.fhirpath.problems import EvaluationProblem
+from peerfhir.mapping import values
+from peerfhir.mapping.check import SEEDS, Checked
+from peerfhir.mapping.identity import seed
+from peerfhir.mapping.tree import (
+    Const,
+    Each,
+    If,
+    Items,
+    Leaf,
+    Let,
+    Node,
+    Resource,
+    Rule,
+    Struct,
+    is_alive,
+    is_dynamic,
+    is_present,
+)
+
+# (name, resource, fullUrl or None, request) of each resource, in order; or the record of a from-fhir mapping
+Function = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """The function of one mapping (record, run) -> result, and the rules that its errors point to."""
+
+    function: Function
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A value in the code made so far.
+
+    nullable  whether it can be None
+    alive     Python that tells whether an expression below it gave something; True or False when that is known
+    """
+
+    code: ast.expr
+    nullable: bool
+    alive: ast.expr | bool
+
+
+def compiled(checked: Checked, *, careful: bool = False) -> Compiled:
+    """The function of a checked document.
+
+    careful  each rule fails by itself, so that every error of a record is found; slower, for records that failed
+    """
+    emitter = _Emitter(careful)
+    function = emitter.function(checked)
+    module = ast.fix_missing_locations(ast.Module([function], []))
+    names: dict[str, Any] = runtime(checked.scope) | values.RUNTIME | emitter.constants
+    names |= {SEEDS.format(at): seed(checked.document.id, resource) for at, resource in enumerate(checked.heads)}
+    names["g_EvaluationProblem"] = EvaluationProblem
+    exec(compile(module, checked.document.mark.path, "exec"), names)  # noqa: S102 - a tree we built from checked syntax
+    return Compiled(names["m"], tuple(emitter.rules))
+
+
+class _Emitter:
+    def __init__(self, careful: bool) -> None:
+        self._careful = careful
+        self._block: list[ast.stmt] = []
+        self._count = 0
+        self.rules: list[Rule] = []
+        self.constants: dict[str, Any] = {}
+
+    def function(self, checked: Checked) -> ast.FunctionDef:
+        self._block = []
+        if checked.template.record is not None:
+            found = self._struct(checked.template.record, always=True)
+            self._do(ast.Return(found.code), checked.template.record.rule)
+        else:
+            self._block.append(_assign("out", ast.List([], ast.Load())))
+            for resource in checked.template.resources:
+                self._resource(resource, resource.body)
+            self._block.append(ast.Return(name("out")))
+        arguments = ast.arguments([], [ast.arg(ROOT_PLACE), ast.arg("run")], None, [], [], None, [])
+        return ast.FunctionDef("m", arguments, self._block, [], lineno=1, col_offset=0)
+
+    # --- resources ------------------------------------------------------------------------------------------------
+
+    def _resource(self, resource: Resource, node: Node) -> None:
+        match node:
+            case Each():
+                self._each(node, lambda: self._resource(resource, node.body))
+            case Let():
+                self._let(node)
+                self._resource(resource, node.body)
+            case If():
+                self._if(node, lambda: self._resource(resource, node.body))
+            case Struct():
+                found = self._struct(node, always=True)
+                url = self._guarded(resource.url, resource.rule) if resource.url else ast.Constant(None)
+                parts = [self._guarded(code, resource.rule) for _, code in resource.request]
+                request = ast.Dict([ast.Constant(key) for key, _ in resource.request], parts)
+                entry = ast.Tuple([ast.Constant(resource.name), found.code, url, request], ast.Load())
+                self._do(ast.Expr(_method("out", "append", entry)), resource.rule)
+
+    def _guarded(self, code: ast.expr, rule: Rule) -> ast.expr:
+        if isinstance(code, ast.Constant) or not self._careful:
+            return code
+        return self._careful_value(code, rule, ast.Constant(None))
+
+    # --- control --------------------------------------------------------------------------------------------------
+
+    def _each(self, node: Each, body: Callable[[], None]) -> None:
+        items = node.code if node.many else call("listed", node.code)
+        if self._careful:
+            items = self._careful_value(items, node.rule, ast.List([], ast.Load()))
+        turns = ast.Call(name("enumerate"), [_method("run", "turns", items)], [])
+        target = ast.Tuple([ast.Name(node.index, ast.Store()), ast.Name(node.place, ast.Store())], ast.Store())
+        inside = self._inside(body)
+        self._do(ast.For(target, turns, inside, []), node.rule)
+
+    def _let(self, node: Let) -> None:
+        for place, code in node.names:
+            value = self._careful_value(code, node.rule, ast.Constant(None)) if self._careful else code
+            self._do(_assign(place, value), node.rule)
+
+    def _if(self, node: If, body: Callable[[], None]) -> None:
+        code = self._careful_value(node.code, node.rule, ast.Constant(None)) if self._careful else node.code
+        test = ast.Compare(code, [ast.Is()], [ast.Constant(True)])
+        self._do(ast.If(test, self._inside(body), []), node.rule)
+
+    def _inside(self, body: Callable[[], None]) -> list[ast.stmt]:
+        outer, self._block = self._block, []
+        body()
+        inner, self._block = self._block or [ast.Pass()], outer
+        return inner
+
+    # --- values ---------------------------------------------------------------------------------------------------
+
+    def _value(self, node: Node) -> _Value:
+        """The code of a node that gives at most one value (a list for Items)."""
+        match node:
+            case Const():
+                return _Value(_literal(node.value), False, False)
+            case Leaf():
+                return self._leaf(node)
+            case Struct():
+                return self._struct(node)
+            case Items():
+                return self._items(node)
+            case Let():
+                self._let(node)
+                return self._value(node.body)
+            case If():
+                place = self._fresh()
+                self._block.append(_assign(place, ast.Constant(None)))
+                self._if(node, lambda: self._block.append(_assign(place, self._value(node.body).code)))
+                return _Value(name(place), True, _is_there(name(place)))
+        what = f"{type(node).__name__} stands only in a list"
+        raise TypeError(what)
+
+    def _leaf(self, node: Leaf) -> _Value:
+        code = self._checked(node)
+        if self._careful:
+            default = ast.List([], ast.Load()) if node.many else ast.Constant(None)
+            code = self._careful_value(code, node.rule, default)
+            return _Value(code, True, _is_there(code))
+        if not node.nullable and not node.many:
+            return _Value(code, False, True)
+        place = self._fresh()
+        self._do(_assign(place, code), node.rule)
+        return _Value(name(place), True, _is_there(name(place)))
+
+    def _checked(self, node: Leaf) -> ast.expr:
+        """The expression with what happens to its value on the way: blanks dropped, form checked, wrapped, copied."""
+        code = node.code
+        if node.blank:
+            code = _g("filled", code) if node.many else ast.BoolOp(ast.Or(), [code, ast.Constant(None)])
+        checker: Callable[[Any], Any] | None = None
+        if node.field is not None:
+            checker = values.field_checker(node.field)
+        elif node.form is not None or node.codes is not None:
+            checker = values.form_checker(node.form, node.codes)
+        if checker is not None:
+            place = f"k_{len(self.constants)}"
+            self.constants[place] = checker
+            code = _g("each", name(place), code) if node.many else ast.Call(name(place), [code], [])
+        if node.wrap:
+            code = _g("each", name("g_wrapped"), code) if node.many else _g("wrapped", code)
+        elif node.copy:
+            code = _g("each", name("g_copied"), code) if node.many else _g("copied", code)
+        return code
+
+    def _struct(self, node: Struct, *, always: bool = False) -> _Value:
+        parts = [(key, child, self._value(child)) for key, child in node.entries]
+        always = always or node.keep or not is_dynamic(node) or any(part.alive is True for *_, part in parts)
+        missing = [(key, child) for key, child, part in parts if key in node.needed and part.nullable]
+        if always and not any(part.nullable for *_, part in parts):
+            code = ast.Dict([ast.Constant(key) for key, *_ in parts], [part.code for *_, part in parts])
+            return _Value(code, False, is_dynamic(node))
+        place = self._fresh()
+        if always:
+            self._build(place, parts, missing, node)
+            return _Value(name(place), False, is_dynamic(node))
+        alive = [part.alive for *_, part in parts if isinstance(part.alive, ast.expr)]
+        self._block.append(_assign(place, ast.Constant(None)))
+        inside = self._inside(lambda: self._build(place, parts, missing, node))
+        test = ast.BoolOp(ast.Or(), alive) if len(alive) > 1 else alive[0]
+        self._do(ast.If(test, inside, []), node.rule)
+        return _Value(name(place), True, _is_there(name(place)))
+
+    def _build(
+        self, place: str, parts: list[tuple[str, Node, _Value]], missing: list[tuple[str, Node]], node: Struct
+    ) -> None:
+        """Statements that fill `place` in the order of the template."""
+        sure = next((at for at, (*_, part) in enumerate(parts) if part.nullable), len(parts))
+        start = ast.Dict([ast.Constant(key) for key, *_ in parts[:sure]], [part.code for *_, part in parts[:sure]])
+        self._do(_assign(place, start), node.rule)
+        needed = {key for key, _ in missing}
+        for key, child, part in parts[sure:]:
+            target = ast.Subscript(name(place), ast.Constant(key), ast.Store())
+            put: ast.stmt = ast.Assign([target], part.code, lineno=1)
+            if part.nullable:
+                number = self._rule(Rule(child.rule.mark, child.rule.address)) if key in needed else -1
+                otherwise: list[ast.stmt] = []
+                if key in needed:
+                    otherwise = [ast.Expr(_method("run", "missing", ast.Constant(number)))]
+                put = ast.If(_is_there(part.code), [put], otherwise)
+            self._do(put, child.rule)
+
+    def _items(self, node: Items) -> _Value:
+        if len(node.nodes) == 1 and isinstance(node.nodes[0], Leaf) and node.nodes[0].many:
+            found = self._leaf(node.nodes[0])
+            return self._named(_g("some", found.code), node.rule)
+        if all(isinstance(child, (Const, Struct, Leaf)) and is_present(child) for child in node.nodes) and not self._careful:
+            parts = [self._value(child) for child in node.nodes]
+            return _Value(ast.List([part.code for part in parts], ast.Load()), False, is_alive(node))
+        place = self._fresh()
+        flag = self._fresh() if any(not is_dynamic(child) for child in node.nodes) else None
+        self._block.append(_assign(place, ast.List([], ast.Load())))
+        if flag:
+            self._block.append(_assign(flag, ast.Constant(False)))
+        for child in node.nodes:
+            self._collect(child, place, flag)
+        if is_present(node) and not self._careful:
+            alive: ast.expr | bool = True if is_alive(node) else name(flag) if flag and is_dynamic(node) else False
+            return _Value(name(place), False, alive)
+        found = self._named(ast.BoolOp(ast.Or(), [name(place), ast.Constant(None)]), node.rule)
+        if flag:
+            return _Value(found.code, True, name(flag) if is_dynamic(node) else False)
+        return found
+
+    def _collect(self, node: Node, place: str, flag: str | None) -> None:
+        match node:
+            case Each():
+                self._each(node, lambda: self._collect(node.body, place, flag))
+            case If():
+                self._if(node, lambda: self._collect(node.body, place, flag or ""))
+                if flag is not None and not is_dynamic(node.body):
+                    self._raise_flag_after(node, flag)
+            case Let():
+                self._let(node)
+                self._collect(node.body, place, flag)
+            case Items():
+                for child in node.nodes:
+                    self._collect(child, place, flag)
+            case _:
+                self._collect_value(node, place, flag)
+
+    def _raise_flag_after(self, node: If, flag: str) -> None:
+        last = self._block[-1]
+        if isinstance(last, ast.If):
+            last.body.append(_assign(flag, ast.Constant(True)))
+
+    def _collect_value(self, node: Node, place: str, flag: str | None) -> None:
+        found = self._value(node)
+        many = isinstance(node, Leaf) and node.many
+        put: list[ast.stmt] = [ast.Expr(_method(place, "extend" if many else "append", found.code))]
+        if flag and is_dynamic(node):
+            put.append(_assign(flag, ast.Constant(True)))
+        if many:
+            self._do(ast.If(found.code, put, []), node.rule)
+        elif found.nullable:
+            self._do(ast.If(_is_there(found.code), put, []), node.rule)
+        else:
+            for statement in put:
+                self._do(statement, node.rule)
+
+    def _named(self, code: ast.expr, rule: Rule) -> _Value:
+        place = self._fresh()
+        self._do(_assign(place, code), rule)
+        return _Value(name(place), True, _is_there(name(place)))
+
+    # --- statements -----------------------------------------------------------------------------------------------
+
+    def _careful_value(self, code: ast.expr, rule: Rule, default: ast.expr) -> ast.expr:
+        """A name that holds the value of `code`, or `default` after its error was noted."""
+        place = self._fresh()
+        note = _method("run", "note", ast.Constant(self._rule(rule)), name("problem"))
+        handler = ast.ExceptHandler(name("g_EvaluationProblem"), "problem", [ast.Expr(note), _assign(place, default)])
+        self._do(ast.Try([_assign(place, code)], [handler], [], []), rule)
+        return name(place)
+
+    def _do(self, statement: ast.stmt, rule: Rule) -> None:
+        for node in ast.walk(statement):
+            if isinstance(node, (ast.stmt, ast.expr)) and not hasattr(node, "end_lineno"):
+                node.lineno = node.end_lineno = rule.mark.line
+                node.col_offset = node.end_col_offset = rule.mark.column - 1
+        self._block.append(statement)
+
+    def _rule(self, rule: Rule) -> int:
+        self.rules.append(rule)
+        return len(self.rules) - 1
+
+    def _fresh(self) -> str:
+        self._count += 1
+        return f"t{self._count}"
+
+
+def _g(function: str, *arguments: ast.expr) -> ast.expr:
+    return ast.Call(name(f"g_{function}"), list(arguments), [])
+
+
+def _method(owner: str, method: str, *arguments: ast.expr) -> ast.expr:
+    return ast.Call(ast.Attribute(name(owner), method, ast.Load()), list(arguments), [])
+
+
+def _assign(place: str, value: ast.expr) -> ast.stmt:
+    return ast.Assign([ast.Name(place, ast.Store())], value, lineno=1)
+
+
+def _is_there(code: ast.expr) -> ast.expr:
+    return ast.Compare(code, [ast.IsNot()], [ast.Constant(None)])
+
+
+def _literal(value: Any) -> ast.expr:
+    """Code that makes a fresh copy of a JSON value."""
+    if isinstance(value, Mapping):
+        return ast.Dict([ast.Constant(key) for key in value], [_literal(one) for one in value.values()])
+    if isinstance(value, list):
+        return ast.List([_literal(one) for one in value], ast.Load())
+    if isinstance(value, Decimal):
+        return ast.Call(name("f_decimal"), [ast.Constant(str(value))], [])
+    return ast.Constant(value)

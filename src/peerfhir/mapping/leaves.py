@@ -1,0 +1,378 @@
+"""Scalars of a template: constants, expressions and texts, fitted to the element they stand in."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from peerfhir.config import Node
+from peerfhir.fhir.definitions import PRIMITIVES, Element
+from peerfhir.fhir.fhirpath.compile import Emitted, emit
+from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
+from peerfhir.fhir.fhirpath.types import Scope, Static
+from peerfhir.mapping import forms
+from peerfhir.mapping.problems import Problems, Text
+from peerfhir.mapping.source import Field
+from peerfhir.mapping.tree import Const, Leaf, Rule
+
+_ALIAS = re.compile(r"\$([a-z][a-z0-9-]*)")
+_CODING = re.compile(r'([a-z][a-z0-9-]*)#([^\s"]+)(?:\s+"(.*)")?', re.DOTALL)
+
+_TEXTS = frozenset("string markdown code id uri url canonical oid uuid base64Binary".split())
+_URIS = frozenset("uri url canonical oid uuid".split())
+_INTEGERS = frozenset("integer positiveInt unsignedInt".split())
+_QUANTITIES = frozenset("Quantity Age Duration Count Distance SimpleQuantity MoneyQuantity".split())
+_LIMIT_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What an element, or a field of a from-fhir record, takes."""
+
+    kind: str
+    many: bool = False
+    required: bool = False
+    codes: frozenset[str] | None = None
+    targets: tuple[str, ...] = ()
+    field: Field | None = None
+
+    @staticmethod
+    def of_element(element: Element) -> Slot:
+        """The slot of an element of the definitions."""
+        required = element.minimum > 0 and element.choice is None
+        return Slot(element.type, element.many, required, element.codes, element.targets)
+
+    @staticmethod
+    def of_field(field: Field) -> Slot:
+        """The slot of a declared field."""
+        return Slot(field.kind, field.repeats, field.required, field.codes, (), field)
+
+    @property
+    def is_primitive(self) -> bool:
+        return self.kind in PRIMITIVES
+
+    def alone(self) -> Slot:
+        """The slot of one item of it."""
+        return replace(self, many=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a node stands: what its expressions may name, its address, and how many $each lie around it.
+
+    item, index  the Python names of the innermost $each's item and position
+    """
+
+    scope: Scope
+    address: str
+    depth: int = 0
+    item: str = ""
+    index: str = ""
+
+    def below(self, step: str) -> Place:
+        """The place of an element or directive below it."""
+        return replace(self, address=f"{self.address}.{step}" if self.address else step)
+
+    def number(self, at: int) -> Place:
+        """The place of one item of a list."""
+        return replace(self, address=f"{self.address}[{at}]")
+
+
+class Leaves:
+    """Turns the scalars of one document into leaves; what does not fit is noted."""
+
+    def __init__(self, text: Text, problems: Problems) -> None:
+        self._text = text
+        self._problems = problems
+        self.used: set[tuple[int, str]] = set()  # identity of the shape, and the name below it
+
+    def scalar(self, node: Node, slot: Slot, place: Place) -> Const | Leaf | None:
+        """The leaf of one scalar, or None after noting why there is none."""
+        value = node.value
+        if value is None:
+            self._add(node, "PM007", place, "there is no value here", "leave the key out")
+            return None
+        if isinstance(value, str) and value.startswith("="):
+            found = self.expression(node, 1, value[1:], place)
+            return None if found is None else self.fitted(node, found, slot, place)
+        if isinstance(value, str) and ("{{" in value or "}}" in value):
+            return self.text(node, slot, place)
+        return self.constant(node, slot, place)
+
+    def expression(self, node: Node, start: int, text: str, place: Place) -> Emitted | None:
+        """An expression that begins at character `start` of a scalar, or None after noting why not."""
+        try:
+            found = emit(text, place.scope)
+        except ExpressionProblem as problem:
+            mark = self._text.inside(node, start + problem.offset)
+            self._problems.add(mark, problem.rule, place.address, problem.what, problem.hint)
+            return None
+        self.used.update((id(shape), name) for shape, name in found.uses)
+        for rule, offset, what, hint in found.findings:
+            self._problems.add(self._text.inside(node, start + offset), rule, place.address, what, hint)
+        return found
+
+    def condition(self, node: Node, place: Place) -> Emitted | None:
+        """The expression of a $if: Boolean, with at most one value."""
+        found = self.expression(node, _start(node), _bare(node), place)
+        if found is None or (found.type.kinds == ("boolean",) and found.type.card != "many"):
+            return found
+        hint = f"write {_bare(node)}.exists()"
+        self._add(node, "PM126", place, f"a condition is true or false, not {found.type.called()}", hint)
+        return None
+
+    def fitted(self, node: Node, found: Emitted, slot: Slot, place: Place) -> Const | Leaf | None:
+        """An expression in a slot: conversion, cardinality and codes by section 8 of the language."""
+        rule = Rule(node.mark, place.address)
+        static = found.type
+        if slot.kind == "xhtml":
+            self._add(
+                node, "PM233", place, "an expression cannot stand in a narrative", 'write "<div ...>{{...}}</div>"'
+            )
+            return None
+        if not static.kinds:
+            return Leaf(rule, found.code)
+        if static.card == "many" and not slot.many:
+            hint = "add .first(), or narrow it with where(...)"
+            self._add(node, "PM211", place, "the expression can give many values and one fits", hint)
+            return None
+        ways = [_conversion(kind, slot.kind) for kind in static.kinds]
+        if None in ways or (slot.kind == "object" and slot.field is not None):
+            self._misfit(node, static, slot, place)
+            return None
+        if static.codes is not None and "wrap" not in ways and "copy" not in ways:
+            self._check_codes(node, static.codes, slot, place)
+        elif slot.codes is not None:
+            what = "the codes are checked only when data flows: the value can be any text"
+            self._add(node, "PM241", place, what, "translate it with a code map")
+        complex_type = "copy" in ways or "wrap" in ways
+        proven = static.sure and ("check" not in ways or static.codes is not None)
+        return Leaf(
+            rule, found.code, nullable=static.card != "one" or (static.blank and static.kinds[0] in _TEXTS),
+            many=static.card == "many", blank=static.blank and static.kinds[0] in _TEXTS,
+            form=None if proven or complex_type else slot.kind,
+            codes=slot.codes if static.codes is None and slot.field is None else None,
+            field=slot.field, wrap="wrap" in ways, copy=complex_type,
+        )  # fmt: skip
+
+    def _misfit(self, node: Node, static: Static, slot: Slot, place: Place) -> None:
+        wanted = "a structure" if slot.kind == "object" else slot.kind
+        code = "PM230" if slot.is_primitive and all(kind in PRIMITIVES for kind in static.kinds) else "PM231"
+        hint = ""
+        if slot.kind in _TEXTS and static.systems <= {"Integer", "Decimal", "Boolean"}:
+            hint = "write (... & '') for its text"
+        elif slot.is_primitive and code == "PM231":
+            hint = "name the element below it that holds the value"
+        self._add(node, code, place, f"{static.called()} does not fit here: {wanted} is expected", hint)
+
+    def _check_codes(self, node: Node, codes: frozenset[str], slot: Slot, place: Place) -> None:
+        wrong = sorted(code for code in codes if not forms.fits(slot.kind, code))
+        if slot.is_primitive and wrong and "" not in wrong:
+            self._add(node, "PM232", place, f"'{wrong[0]}' does not have the form of {slot.kind}")
+        outside = sorted(codes - slot.codes - {""}) if slot.codes is not None else []
+        if outside and slot.codes is not None:
+            shown = ", ".join(outside[:_LIMIT_SHOWN])
+            self._add(node, "PM240", place, f"{shown}: not among the codes allowed here ({_some(slot.codes)})")
+
+    def text(self, node: Node, slot: Slot, place: Place) -> Const | Leaf | None:
+        """A text with {{expressions}}."""
+        parts = self.parts(node, place)
+        if parts is None:
+            return None
+        if len(parts) == 1 and isinstance(parts[0], Emitted):
+            return self.fitted(node, parts[0], slot, place)
+        if slot.kind not in _TEXTS and slot.kind != "xhtml":
+            self._add(node, "PM230", place, f"a text does not fit here: {slot.kind} is expected")
+            return None
+        emitted = [part for part in parts if isinstance(part, Emitted)]
+        if all(part.constant is not None for part in emitted):
+            text = "".join(part if isinstance(part, str) else str(part.constant) for part in parts)
+            return self._string(node, text, slot, place)
+        function = "g_markup" if slot.kind == "xhtml" else "g_text"
+        codes = [ast.Constant(part) if isinstance(part, str) else part.code for part in parts]
+        call = ast.Call(ast.Name(function, ast.Load()), [ast.List(codes, ast.Load())], [])
+        nullable = any(part.type.card != "one" or part.type.blank for part in emitted)
+        form = slot.kind if slot.kind not in ("string", "markdown", "xhtml") else None
+        codes_left = slot.codes if slot.field is None else None
+        return Leaf(Rule(node.mark, place.address), call, nullable, form=form, codes=codes_left, field=slot.field)
+
+    def parts(self, node: Node, place: Place) -> list[str | Emitted] | None:
+        """The constant pieces and the expressions of a text; each expression gives at most one printable value."""
+        found: list[str | Emitted] = []
+        failed = False
+        pieces = list(_pieces(node.value))
+        for start, piece, kind in pieces:
+            if kind == "broken":
+                mark = self._text.inside(node, start)
+                hint = 'two braces open and two close: "text {{expression}}"'
+                self._problems.add(mark, "PM101", place.address, "the braces of this text do not match", hint)
+                return None
+            if kind == "constant":
+                found.append(piece)
+                continue
+            emitted = self.expression(node, start, piece, place)
+            if emitted is None or (len(pieces) > 1 and not self._printable(node, start, emitted, place)):
+                failed = True
+            else:
+                found.append(emitted)
+        return None if failed else found
+
+    def _printable(self, node: Node, start: int, found: Emitted, place: Place) -> bool:
+        mark = self._text.inside(node, start)
+        if found.type.card == "many":
+            what, hint = "one value is needed in a text; this can be many", "add .first(), or narrow it with where(...)"
+            self._problems.add(mark, "PM121", place.address, what, hint)
+            return False
+        if any(kind not in PRIMITIVES for kind in found.type.kinds):
+            what = f"a text cannot hold {found.type.called()}"
+            self._problems.add(mark, "PM120", place.address, what, "name the element below it that holds the value")
+            return False
+        return True
+
+    def constant(self, node: Node, slot: Slot, place: Place) -> Const | Leaf | None:
+        """A constant: a Coding in FSH notation, an alias, or a primitive checked against its form and codes."""
+        value = node.value
+        if isinstance(value, str) and slot.kind in ("Coding", "CodeableConcept"):
+            return self._coding(node, slot, place)
+        if isinstance(value, str) and (match := _ALIAS.fullmatch(value)):
+            uri = place.scope.systems.get(match.group(1))
+            if uri is None:
+                hint = (
+                    nearest(match.group(1), place.scope.systems)
+                    or "for a text that begins with $, write {$literal: ...}"
+                )
+                self._add(node, "PM139", place, f"'{value}' is not an alias under systems", hint)
+                return None
+            return self._string(node, uri, slot, place)
+        if not slot.is_primitive:
+            kind = "an object" if slot.kind == "object" else slot.kind
+            hint = "write {$ref: name} or {reference: ...}" if slot.kind == "Reference" else ""
+            self._add(node, "PM231", place, f"a single value does not fit here: {kind} is a structure", hint)
+            return None
+        if isinstance(value, str):
+            return self._string(node, value, slot, place)
+        if isinstance(value, Decimal) and slot.kind in _INTEGERS:
+            self._add(node, "PM230", place, f"a decimal does not fit here: {slot.kind} is expected")
+            return None
+        if not forms.fits(slot.kind, value):
+            hint = f'quote it: "{node.raw}"' if slot.kind in _TEXTS or forms.fits(slot.kind, node.raw) else ""
+            self._add(node, "PM230", place, f"'{node.raw}' does not fit here: {slot.kind} is expected", hint)
+            return None
+        return Const(Rule(node.mark, place.address), value)
+
+    def _string(self, node: Node, value: str, slot: Slot, place: Place) -> Const | None:
+        if slot.kind not in _TEXTS and slot.kind not in ("date", "dateTime", "instant", "time", "xhtml"):
+            self._add(node, "PM230", place, f"a text does not fit here: {slot.kind} is expected")
+            return None
+        if not forms.fits(slot.kind, value):
+            self._add(node, "PM232", place, f"this does not have the form of {slot.kind}")
+            return None
+        if slot.codes is not None and value not in slot.codes:
+            hint = nearest(value, slot.codes)
+            what = f"'{value}' is not among the codes allowed here ({_some(slot.codes)})"
+            self._add(node, "PM240", place, what, hint)
+            return None
+        return Const(Rule(node.mark, place.address), value)
+
+    def _coding(self, node: Node, slot: Slot, place: Place) -> Const | None:
+        match = _CODING.fullmatch(node.value)
+        if match is None:
+            hint = 'write alias#code "display", or a structure'
+            self._add(node, "PM231", place, f"a single text does not fit here: {slot.kind} is expected", hint)
+            return None
+        alias, code, display = match.groups()
+        uri = place.scope.systems.get(alias)
+        if uri is None:
+            hint = nearest(alias, place.scope.systems)
+            self._add(node, "PM139", place, f"'{alias}' is not an alias under systems", hint)
+            return None
+        coding = {"system": uri, "code": code} | ({"display": display} if display else {})
+        value = coding if slot.kind == "Coding" else {"coding": [coding]}
+        return Const(Rule(node.mark, place.address), value)
+
+    def _add(self, node: Node, code: str, place: Place, what: str, hint: str = "") -> None:
+        self._problems.add(node.mark, code, place.address, what, hint)
+
+
+def _conversion(source: str, target: str) -> str | None:
+    """How a value of one type becomes another: "same", "check" its form, "wrap", "copy", or None for not at all."""
+    if source == target:
+        return "same" if source in PRIMITIVES else "copy"
+    if source in _TEXTS and target in _TEXTS:
+        widens = target in ("string", "markdown") or (target == "uri" and source in _URIS)
+        return "same" if widens else "check"
+    if source in _INTEGERS and (target in _INTEGERS or target == "decimal"):
+        return "check" if target in ("positiveInt", "unsignedInt") else "same"
+    if (source, target) in (("date", "dateTime"), ("instant", "dateTime")):
+        return "same"
+    if (source, target) == ("dateTime", "instant"):
+        return "check"
+    if (source, target) == ("Coding", "CodeableConcept"):
+        return "wrap"
+    return "copy" if source in _QUANTITIES and target in _QUANTITIES else None
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str, str]]:
+    """Start, text and kind ("constant", "expression", "broken") of each piece of a text with {{ }}."""
+    at = 0
+    while at < len(text):
+        opening, closing = text.find("{{", at), text.find("}}", at)
+        if closing >= 0 and (opening < 0 or closing < opening):
+            yield closing, "", "broken"
+            return
+        if opening < 0:
+            yield at, text[at:], "constant"
+            return
+        if opening > at:
+            yield at, text[at:opening], "constant"
+        end = _end(text, opening + 2)
+        if end is None:
+            yield opening, "", "broken"
+            return
+        inner = text[opening + 2 : end]
+        yield opening + 2 + len(inner) - len(inner.lstrip()), inner.strip(), "expression"
+        at = end + 2
+
+
+def _end(text: str, at: int) -> int | None:
+    """Where the }} of an expression stands: not inside a text, and not the end of {}."""
+    depth, quote = 0, ""
+    while at < len(text):
+        sign = text[at]
+        if quote:
+            if sign == "\\":
+                at += 1
+            elif sign == quote:
+                quote = ""
+        elif sign in "'`":
+            quote = sign
+        elif sign == "{":
+            depth += 1
+        elif sign == "}":
+            if depth == 0:
+                return at if text.startswith("}}", at) else None
+            depth -= 1
+        at += 1
+    return None
+
+
+def _bare(node: Node) -> str:
+    """The expression of a directive, which may be written with or without `=`."""
+    text = str(node.raw if not isinstance(node.value, str) else node.value)
+    return text[1:] if text.startswith("=") else text
+
+
+def _start(node: Node) -> int:
+    return 1 if str(node.value).startswith("=") else 0
+
+
+def _some(codes: frozenset[str]) -> str:
+    shown = sorted(codes)[:_LIMIT_SHOWN]
+    rest = len(codes) - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest else "")
+
+
+bare, start_of = _bare, _start

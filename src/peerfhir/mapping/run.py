@@ -1,0 +1,197 @@
+"""One record -> resources, within limits; every error of the record is found before it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from peerfhir.errors import MappingFailed
+from peerfhir.fhir.fhirpath.problems import EvaluationProblem
+from peerfhir.mapping.check import Checked
+from peerfhir.mapping.compile import Compiled, compiled
+from peerfhir.mapping.identity import record_key
+from peerfhir.mapping.problems import Problem
+from peerfhir.mapping.source import RecordReader
+from peerfhir.mapping.tree import Rule
+
+Json = Any
+MAX_PROBLEMS = 20
+MAX_TURNS = 10_000  # of all $each of one record together
+MAX_RESOURCES = 1_000
+
+_ADVICE = "Mend the mapping or the record, then run it again."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One resource that was made, with its place in a Bundle."""
+
+    name: str
+    resource: Json
+    full_url: str | None
+    request: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one record became.
+
+    entries  the resources, in the order of the document
+    kind     transaction, batch, collection or none
+    values   the record of a from-fhir mapping: a field without a value is not there
+    """
+
+    entries: tuple[Entry, ...]
+    kind: str
+    values: Json
+
+    @property
+    def resources(self) -> Mapping[str, list[Json]]:
+        """Resource name -> what was made under it, in document order."""
+        found: dict[str, list[Json]] = {}
+        for entry in self.entries:
+            found.setdefault(entry.name, []).append(entry.resource)
+        return found
+
+    def only(self) -> Json:
+        """The one resource of a mapping that makes one.
+
+        Raises  MappingFailed when there is none or more than one
+        """
+        if len(self.entries) != 1:
+            raise MappingFailed(f"One resource was expected, {len(self.entries)} were made.")
+        return self.entries[0].resource
+
+    def bundle(self) -> Json:
+        """The resources as a Bundle of the mapping's kind; a collection when it says none."""
+        entries = []
+        for entry in self.entries:
+            made: dict[str, Any] = {"fullUrl": entry.full_url} if entry.full_url else {}
+            made["resource"] = entry.resource
+            if self.kind in ("transaction", "batch"):
+                made["request"] = dict(entry.request)
+            entries.append(made)
+        kind = "collection" if self.kind == "none" else self.kind
+        return {"resourceType": "Bundle", "type": kind, "entry": entries}
+
+
+class _Run:
+    """One evaluation: counts turns; the first error ends it."""
+
+    record_key = staticmethod(record_key)
+
+    def __init__(self) -> None:
+        self._turns = 0
+
+    def turns(self, items: Sequence[Any]) -> Sequence[Any]:
+        """The items of a $each, counted."""
+        self._turns += len(items)
+        if self._turns > MAX_TURNS:
+            raise EvaluationProblem("PM750", f"the record needs more than {MAX_TURNS} turns of $each")
+        return items
+
+    def missing(self, rule: int) -> None:
+        """A required element is empty."""
+        raise EvaluationProblem("PM722", "a required element is empty")
+
+
+class _CarefulRun(_Run):
+    """One evaluation that goes on after an error and notes each with its rule."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        super().__init__()
+        self._rules = rules
+        self.found: list[Problem] = []
+
+    def note(self, rule: int, problem: EvaluationProblem) -> None:
+        """A rule failed."""
+        at = self._rules[rule]
+        if len(self.found) < MAX_PROBLEMS:
+            self.found.append(Problem(at.mark, problem.rule, at.address, problem.what))
+
+    def missing(self, rule: int) -> None:
+        self.note(rule, EvaluationProblem("PM722", "a required element is empty"))
+
+
+class Program:
+    """One mapping, ready to run. Immutable; any number of threads may run it."""
+
+    def __init__(self, checked: Checked) -> None:
+        self._checked = checked
+        self._reader = RecordReader(checked.source) if checked.source.format != "fhir" else None
+        self._plain = compiled(checked)
+
+    @cached_property
+    def _careful(self) -> Compiled:
+        return compiled(self._checked, careful=True)
+
+    def run(self, record: Json) -> Result:
+        """Map one record. The record is not changed and the result shares nothing with it.
+
+        record  a Python dict; for format fhir a resource of the source's type
+        Raises  MappingFailed with the place of the rule or declaration, never with a value
+        """
+        typed = self._typed(record)
+        try:
+            made = self._plain.function(typed, _Run())
+        except EvaluationProblem:
+            raise self._failed(typed) from None
+        except Exception as fault:  # noqa: BLE001 - whatever it is, its text may hold a value
+            raise self._broken(fault) from None
+        if self._checked.template.record is not None:
+            return Result((), "none", made)
+        entries = tuple(Entry(*one) for one in made)
+        self._check_entries(entries)
+        return Result(entries, self._checked.document.bundle, {})
+
+    def _typed(self, record: Json) -> Json:
+        if self._reader is None:
+            expected = self._checked.source.type
+            if not isinstance(record, dict) or record.get("resourceType") != expected:
+                raise self._fault([self._at_source("PM700", f"a {expected} is expected")])
+            return record
+        problems: list[Problem] = []
+        typed = self._reader.read(record, problems)
+        if problems:
+            raise self._fault(problems)
+        return typed
+
+    def _failed(self, typed: Json) -> MappingFailed:
+        run = _CarefulRun(self._careful.rules)
+        try:
+            self._careful.function(typed, run)
+        except EvaluationProblem as problem:
+            run.found.append(self._at_source(problem.rule, problem.what))
+        except Exception as fault:  # noqa: BLE001 - as above
+            return self._broken(fault)
+        first = [problem for problem in run.found if problem.code != "PM722"]
+        return self._fault(first or run.found or [self._at_source("PM790", "a rule failed and cannot be named")])
+
+    def _check_entries(self, entries: Sequence[Entry]) -> None:
+        urls = {entry.full_url for entry in entries if entry.full_url is not None}
+        if len(urls) != sum(entry.full_url is not None for entry in entries):
+            raise self._fault([self._at_source("PM731", "two resources have the same fullUrl: their identity is the same")])
+        if len(entries) > MAX_RESOURCES:
+            raise self._fault([self._at_source("PM750", f"the record makes more than {MAX_RESOURCES} resources")])
+
+    def _at_source(self, code: str, what: str) -> Problem:
+        return Problem(self._checked.document.source.mark, code, "", what)
+
+    def _fault(self, problems: Sequence[Problem]) -> MappingFailed:
+        """The first problem is the place; all of them are told, without values."""
+        shown = problems[:MAX_PROBLEMS]
+        told = [f"{one.code}: {one.address}: {one.what}" if one.address else f"{one.code}: {one.what}" for one in shown]
+        rest = [f"{one.mark}: {text}" for one, text in zip(shown[1:], told[1:], strict=True)]
+        return MappingFailed("; ".join([told[0], *rest]), place=str(shown[0].mark), advice=_ADVICE)
+
+    def _broken(self, fault: Exception) -> MappingFailed:
+        """A fault of the engine itself, at the line of the rule it happened in."""
+        path = self._checked.document.mark.path
+        line, trace = 1, fault.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == path:
+                line = trace.tb_lineno
+            trace = trace.tb_next
+        return MappingFailed(f"PM790: the engine failed here ({type(fault).__name__})", place=f"{path}:{line}:1")

@@ -1,0 +1,169 @@
+"""The checked tree between the document and the compiled function: what each node of a template will do."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import Any
+
+from peerfhir.config import Mark
+from peerfhir.mapping.source import Field
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Where a node stands: for messages while records are mapped."""
+
+    mark: Mark
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A value that is the same for every record."""
+
+    rule: Rule
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One expression or text.
+
+    code      Python for the value: a list when `many`, else None or the value
+    nullable  whether it can give no value
+    blank     whether it can give '', which counts as no value
+    form      the primitive whose form is checked while records are mapped; None when it is proven
+    codes     a required value set that is checked while records are mapped
+    field     the field of a from-fhir record it is written to; its declaration is checked
+    wrap      a Coding is put into a CodeableConcept
+    copy      a structure is copied, so that nothing is shared with the source
+    """
+
+    rule: Rule
+    code: ast.expr
+    nullable: bool = True
+    many: bool = False
+    blank: bool = False
+    form: str | None = None
+    codes: frozenset[str] | None = None
+    field: Field | None = None
+    wrap: bool = False
+    copy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """A structure. `needed` are the keys without which it may not be there; `keep` keeps its constants."""
+
+    rule: Rule
+    entries: tuple[tuple[str, Node], ...]
+    needed: tuple[str, ...] = ()
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What stands in an element that repeats."""
+
+    rule: Rule
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """One node per item. `place` and `index` are the Python names of the item and its position."""
+
+    rule: Rule
+    code: ast.expr
+    many: bool
+    place: str
+    index: str
+    body: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    """Names for a node and what lies below it: Python name and code, in order."""
+
+    rule: Rule
+    names: tuple[tuple[str, ast.expr], ...]
+    body: Node
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """A node that is there only when `code` is True."""
+
+    rule: Rule
+    code: ast.expr
+    body: Node
+
+
+Node = Const | Leaf | Struct | Items | Each | Let | If
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource of the template; `body` is a Struct below any Each, Let and If.
+
+    url      Python for its fullUrl, or None for `bundle: none`
+    request  method and the other parts of `request`, each with its Python
+    """
+
+    name: str
+    type: str
+    body: Node
+    url: ast.expr | None
+    request: tuple[tuple[str, ast.expr], ...]
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A whole mapping, checked: resources of a to-fhir mapping, or the record of a from-fhir mapping."""
+
+    resources: tuple[Resource, ...]
+    record: Struct | None
+
+
+def is_dynamic(node: Node) -> bool:
+    """Whether some expression below decides on the node. Constants alone never keep a structure."""
+    match node:
+        case Const():
+            return False
+        case Struct(entries=entries, keep=keep):
+            return keep or any(is_dynamic(child) for _, child in entries)
+        case Items(nodes=nodes):
+            return any(is_dynamic(child) for child in nodes)
+        case Let(body=body):
+            return is_dynamic(body)
+    return True
+
+
+def is_alive(node: Node) -> bool:
+    """Whether the node keeps the structure around it for every record: an expression below is never empty."""
+    match node:
+        case Leaf(nullable=nullable):
+            return not nullable
+        case Struct(entries=entries, keep=keep):
+            return keep or any(is_alive(child) for _, child in entries)
+        case Items(nodes=nodes):
+            return any(is_alive(child) for child in nodes)
+        case Let(body=body):
+            return is_alive(body)
+    return False
+
+
+def is_present(node: Node) -> bool:
+    """Whether the node gives a value for every record."""
+    match node:
+        case Const():
+            return True
+        case Struct():
+            return is_alive(node) or not is_dynamic(node)
+        case Items(nodes=nodes):
+            return any(is_present(child) for child in nodes)
+        case Let(body=body):
+            return is_present(body)
+    return is_alive(node)

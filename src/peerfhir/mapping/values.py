@@ -1,0 +1,94 @@
+"""What compiled mappings call while they run: texts, checks of form, copies."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from peerfhir.fhir.fhirpath.functions import text as printed
+from peerfhir.fhir.fhirpath.problems import EvaluationProblem
+from peerfhir.mapping import forms, identity
+from peerfhir.mapping.source import Field, check_value
+
+
+def text(parts: list[Any]) -> str | None:
+    """A text with expressions; None when any of them is empty."""
+    if None in parts or "" in parts:
+        return None
+    return "".join([printed(part) for part in parts])
+
+
+class Markup(str):
+    """A constant piece of a narrative, which is not escaped."""
+
+    __slots__ = ()
+
+
+def markup(parts: list[Any]) -> str | None:
+    """A narrative with expressions, every value escaped."""
+    if None in parts or "" in parts:
+        return None
+    return "".join([part if isinstance(part, Markup) else html.escape(printed(part)) for part in parts])
+
+
+def filled(values: list[Any]) -> list[Any]:
+    """A list without empty texts."""
+    return [one for one in values if one != ""]
+
+
+def some(values: list[Any]) -> list[Any] | None:
+    """A fresh list, or None for an empty one."""
+    return list(values) if values else None
+
+
+def each(function: Callable[[Any], Any], values: list[Any]) -> list[Any]:
+    """A function of every item."""
+    return [function(one) for one in values]
+
+
+def wrapped(value: Any) -> Any:
+    """A Coding as a CodeableConcept."""
+    return None if value is None else {"coding": [copied(value)]}
+
+
+def copied(value: Any) -> Any:
+    """A structure that shares nothing with the source."""
+    if isinstance(value, dict):
+        return {key: copied(one) for key, one in value.items()}
+    return [copied(one) for one in value] if isinstance(value, list) else value
+
+
+def form_checker(form: str | None, codes: frozenset[str] | None) -> Callable[[Any], Any]:
+    """A function that lets a value through when it has the form of a primitive and is among the codes."""
+
+    def check(value: Any) -> Any:
+        if value is None:
+            return None
+        if form is not None and not forms.fits(form, value):
+            raise EvaluationProblem("PM720", f"the value does not have the form of {form}")
+        if codes is not None and value not in codes:
+            raise EvaluationProblem("PM721", "the code is not in the required value set")
+        return value
+
+    return check
+
+
+def field_checker(field: Field) -> Callable[[Any], Any]:
+    """A function that lets a value through when it fits the declared field."""
+
+    def check(value: Any) -> Any:
+        if value is None:
+            return None
+        why = check_value(field, value)
+        if why is not None:
+            raise EvaluationProblem("PM703", why)
+        return value
+
+    return check
+
+
+RUNTIME: Mapping[str, Any] = {
+    "g_text": text, "g_markup": markup, "g_filled": filled, "g_some": some, "g_each": each, "g_wrapped": wrapped,
+    "g_copied": copied, "g_full_url": identity.full_url, "g_searched": identity.searched, "g_Markup": Markup,
+}  # fmt: skip
