@@ -18,6 +18,7 @@ from peerfhir.gateway.authorize import create_authorize, say_fault
 from peerfhir.gateway.fhir import create_fhir
 from peerfhir.gateway.ops import create_ops
 from peerfhir.gateway.parts import EXTENSION, Parts
+from peerfhir.gateway.parts import parts as own
 from peerfhir.gateway.refusals import fault_of
 from peerfhir.logs import log
 from peerfhir.pathway.refusals import Refusal
@@ -68,7 +69,7 @@ def _finish(response: Response) -> Response:
     headers.setdefault("Cache-Control", "no-store")
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     headers.setdefault("Content-Security-Policy", _PAGE_POLICY if response.mimetype == "text/html" else _DATA_POLICY)
-    if door.parts().settings.base_url.startswith("https:"):
+    if own().settings.base_url.startswith("https:"):
         headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     return response
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
 
-from flask import Request, Response, current_app
+from flask import Request, Response, current_app, g
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from peerfhir.access import accounts, links, logins, tokens
@@ -138,13 +138,15 @@ def let_in(request: Request, response: Response, login: str, password: str) -> A
     key, account = accounts.sign_in(own.engine, own.clock, login, password, known_device_of=_device_of(request))
     _set(response, "peerfhir", key, None)
     _set(response, "peerfhir-device", _devices().dumps(account.id), _DEVICE_DAYS * 86400)
-    return Actor(
+    actor = Actor(
         id=account.id,
         role=account.role,
         program_id=account.program_id,
         display=account.display,
         peer_id=account.peer_id,
     )
+    _note(actor, "sign-in")
+    return actor
 
 
 def let_out(request: Request, response: Response) -> None:
@@ -152,9 +154,18 @@ def let_out(request: Request, response: Response) -> None:
     own = parts()
     key = login_key(request)
     if key is not None:
+        with reading(own.engine) as connection:
+            seen = logins.who(connection, own.clock, key, keeper().limits)
         with writing(own.engine) as connection:
             logins.sign_out(connection, own.clock, key)
+        if seen is not None:
+            _note(seen.actor, "sign-out")
     _set(response, "peerfhir", "", 0)
+
+
+def _note(actor: Actor, action: str) -> None:
+    with parts().office.work(actor, execution_id=g.get("execution_id")) as work:
+        work.audit(action, f"user/{actor.id}")
 
 
 def _device_of(request: Request) -> str | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from flask import Blueprint, Response
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, literal, select
 
 from peerfhir.clock import Clock
 from peerfhir.errors import Fault
@@ -53,7 +54,7 @@ def _holds(check: Callable[[], bool]) -> bool:
 
 def _database() -> bool:
     with reading(parts().engine) as connection:
-        return connection.execute(select(1)).scalar_one() == 1
+        return connection.execute(select(literal(1))).scalar_one() == 1
 
 
 def _schema() -> bool:
@@ -107,15 +108,15 @@ class _Gauges(Collector):
 
     def _messages(self, connection: Connection) -> Iterator[GaugeMetricFamily]:
         inbox = GaugeMetricFamily("peerfhir_inbox_messages", "Kept messages by state", labels=["program", "state"])
-        for row in _counted(connection, inbox_message.c.program_id, inbox_message.c.state):
-            inbox.add_metric([row[0], row[1]], row[2])
+        for words, count in _counted(connection, inbox_message.c.program_id, inbox_message.c.state):
+            inbox.add_metric(words, count)
         yield inbox
         outbox = GaugeMetricFamily(
             "peerfhir_outbox_messages", "Owed messages by state", labels=["program", "endpoint", "state"]
         )
         columns = (outbox_message.c.program_id, outbox_message.c.endpoint, outbox_message.c.state)
-        for row in _counted(connection, *columns):
-            outbox.add_metric([row[0], row[1], row[2]], row[3])
+        for words, count in _counted(connection, *columns):
+            outbox.add_metric(words, count)
         yield outbox
         oldest = GaugeMetricFamily(
             "peerfhir_oldest_waiting_seconds", "Age of the oldest message that waits", labels=["queue"]
@@ -131,8 +132,8 @@ class _Gauges(Collector):
 
 def _verdicts(connection: Connection) -> GaugeMetricFamily:
     gauge = GaugeMetricFamily("peerfhir_attempts", "Attempts to deliver by verdict", labels=["verdict"])
-    for verdict, count in _counted(connection, attempt.c.verdict):
-        gauge.add_metric([verdict or "open"], count)
+    for words, count in _counted(connection, attempt.c.verdict):
+        gauge.add_metric(words, count)
     return gauge
 
 
@@ -149,9 +150,11 @@ def _endpoints(connection: Connection) -> Iterator[GaugeMetricFamily]:
     yield paused
 
 
-def _counted(connection: Connection, *columns: object) -> Iterator[tuple[object, ...]]:
-    query = select(*columns, func.count()).group_by(*columns).order_by(*columns)  # type: ignore[call-overload]
-    yield from (tuple(row) for row in connection.execute(query))
+def _counted(connection: Connection, *columns: ColumnElement[Any]) -> Iterator[tuple[list[str], int]]:
+    """(the columns' words, how many rows have them)."""
+    query = select(*columns, func.count()).group_by(*columns).order_by(*columns)
+    for row in connection.execute(query):
+        yield ["open" if word is None else str(word) for word in row[:-1]], row[-1]
 
 
 def _json(value: Json, status: int = 200) -> Response:
