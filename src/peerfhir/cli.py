@@ -182,7 +182,7 @@ def clients_add(
         typer.echo(f"{jwks} is not there.", err=True)
         raise typer.Exit(2)
     house = _house(config)
-    ident, secret = house.add_client(name, scope, program=program, endpoint=endpoint, jwks=jwks and jwks.read_bytes())
+    ident, secret = house.add_client(name, scope, program=program, endpoint=endpoint, jwks=jwks.read_bytes() if jwks else None)
     typer.echo(f"client_id     {ident}")
     typer.echo(f"client_secret {secret}" if secret else "client_secret none: it signs with its key (private_key_jwt)")
     typer.echo(f"token_url     {house.settings.base_url}/oauth/token")

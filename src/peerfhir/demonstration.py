@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -203,7 +203,7 @@ class Demonstration:
         ident, secret = house.add_client("integration-desk", "admin", program=program)
         return ident, secret or ""
 
-    def _practice_environment(self, house: House, program: str) -> Mapping[str, str]:
+    def _practice_environment(self, house: House, program: str) -> dict[str, str]:
         ident, secret = house.add_client("general-hospital", "system/*.cruds", program=program, endpoint=ENDPOINT)
         return {
             "PRACTICE_CLIENT_ID": ident,
