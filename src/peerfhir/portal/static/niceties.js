@@ -1,0 +1,17 @@
+// Small comforts; every page works without them.
+"use strict";
+
+// The words of a field, counted while they are written.
+for (const field of document.querySelectorAll("textarea[data-words]")) {
+  const line = document.getElementById(field.id + "-count");
+  const count = () => {
+    const words = field.value.trim().split(/\s+/).filter(Boolean).length;
+    line.textContent = line.dataset.count.replace("#", words);
+  };
+  field.addEventListener("input", count);
+  count();
+}
+
+// The summary of what needs another look takes the focus.
+const errors = document.querySelector(".errors");
+if (errors) errors.focus();
