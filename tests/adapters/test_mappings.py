@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,8 @@ def test_what_is_refused_is_refused_at_its_place_and_without_its_values(mappings
     with pytest.raises(MappingFailed) as failure:
         made(mappings, example)
     told = str(failure.value)
+    folder = example.parts[-3]
+    assert re.match(rf"mappings/{folder}/{folder}\.map\.yaml:[0-9]+:[0-9]+: ", told)
     for line in example.read_text().splitlines():
         assert line in told
     assert "MRN" not in told

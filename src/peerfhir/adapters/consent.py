@@ -61,4 +61,6 @@ def agreement(mappings: Mappings, consent: Json | None) -> Agreement:
         return Agreement(refused=True)
     if not values.get("agreed"):
         return Agreement()
+    if values["words"] != "other":  # the words of the order's own question
+        return Agreement(values["words"])
     return Agreement("signed" if values.get("written") else "said-so")

@@ -45,7 +45,9 @@ def from_fhir(mappings: Mappings, response: Json) -> Outcome:
     The questionnaire's address stands in `instrument_id`; whoever knows the instruments puts the id there.
     Raises  MappingFailed (never)
     """
-    values = mappings.run("response-in", response).values
+    # Numbers and texts, such as a total that the sender computed, are no answers to score.
+    coded = [item for item in response.get("item", []) if all("valueCoding" in one for one in item.get("answer", []))]
+    values = mappings.run("response-in", {**response, "item": coded}).values
     return Outcome(
         id="",
         program_id="",
