@@ -83,13 +83,14 @@ def ordered(query: Select[Any], asked: Query) -> Select[Any]:
     return query.order_by(*(column.desc() if descending else column.asc() for column in columns))
 
 
-def counted(query: Select[Any]) -> Select[tuple[int]]:
+def counted(query: Select[Any]) -> Select[Any]:
     """How many rows a query has."""
     return select(func.count()).select_from(query.subquery())
 
 
 def _beyond(column: Any, value: Any, descending: bool) -> ColumnElement[bool]:
-    return column < value if descending else column > value  # type: ignore[no-any-return]
+    beyond: ColumnElement[bool] = column < value if descending else column > value
+    return beyond
 
 
 def _matches(table: Table, value: Token | Span | tuple[str, ...] | str, modifier: str) -> ColumnElement[bool]:
@@ -114,7 +115,7 @@ def _matches(table: Table, value: Token | Span | tuple[str, ...] | str, modifier
 def _spans(asked: Span, low: Any, high: Any) -> ColumnElement[bool]:
     """How a kept span compares with the one asked. Source: R4 search, 3.1.1.4.6 (prefixes on ranges)."""
     within = and_(low >= asked.low, high <= asked.high)
-    return {
+    compared: dict[str, ColumnElement[bool]] = {
         "eq": within,
         "ne": ~within,
         "gt": high > asked.high,
@@ -123,7 +124,8 @@ def _spans(asked: Span, low: Any, high: Any) -> ColumnElement[bool]:
         "le": or_(low < asked.low, high <= asked.high),
         "sa": low >= asked.high,
         "eb": high <= asked.low,
-    }[asked.prefix]
+    }
+    return compared[asked.prefix]
 
 
 def _updated(asked: Span) -> ColumnElement[bool]:

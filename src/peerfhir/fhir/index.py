@@ -119,7 +119,7 @@ def _zone(text: str | None) -> timezone:
 def _width(year: int, month: int | None, day: int | None, hour: int | None, second: int | None, fraction: str) -> int:
     seconds = 1_000_000
     if fraction:
-        return 10 ** max(0, 6 - len(fraction))
+        return int(10 ** max(0, 6 - len(fraction)))
     if second is not None:
         return seconds
     if hour is not None:

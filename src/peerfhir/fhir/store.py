@@ -132,9 +132,10 @@ class Store:
             rows = [from_row(row) for row in self.connection.execute(page)]
         after = cursor_of(micros(rows[-2].updated_at), rows[-2].id) if len(rows) > asked.count > 0 else None
         rows = rows[: asked.count]
-        total = len(rows) if asked.count and after is None and asked.after is None else None
+        total: int | None = len(rows) if asked.count and after is None and asked.after is None else None
         if total is None and asked.total:
-            total = self.connection.execute(criteria.counted(self._visible(select(_r.id).where(*where)))).scalar_one()
+            matching = criteria.counted(self._visible(select(_r.id).where(*where)))
+            total = int(self.connection.execute(matching).scalar_one())
         return Page(tuple(rows), total, after)
 
     def find_by_identifier(self, resource_type: str, system: str, value: str, source: str | None = None) -> str | None:
@@ -222,7 +223,7 @@ class Store:
         created = []
         for draft, one, rows in zip(drafts, done, after, strict=True):
             if draft.previous:
-                self._move(one, rows.facets)
+                self._move(one, rows.facets, draft.place)
             else:
                 created.append(self._row(one, rows.facets))
         if created:
@@ -233,6 +234,7 @@ class Store:
 
     def _claim(self, drafts: Sequence[Draft], done: Sequence[Stored]) -> None:
         wanted: dict[Key, str] = {}
+        places: dict[Key, str] = {}
         for draft, one in zip(drafts, done, strict=True):
             if one.type not in CLAIMED_TYPES:
                 continue
@@ -242,16 +244,17 @@ class Store:
                 self.claims.release(old - keys, one.id)
                 keys -= old
             for key in keys:
+                places[key] = f"{draft.place or one.type}.identifier"
                 if wanted.setdefault(key, one.id) != one.id:
-                    raise Duplicate("Two resources sent together have one identifier.", place=f"{one.type}.identifier")
+                    raise Duplicate("Two resources sent together have one identifier.", place=places[key])
         for key, holder in self.claims.claim(wanted).items():
             raise Duplicate(
                 f"This identifier was sent before: it is {key.type}/{holder}.",
-                place=f"{key.type}.identifier",
+                place=places[key],
                 advice=f"Read or update {key.type}/{holder}; to send safely more than once, use If-None-Exist.",
             )
 
-    def _move(self, one: Stored, facets: str) -> None:
+    def _move(self, one: Stored, facets: str, place: str) -> None:
         labels = one.labels
         values = {
             "p": self.program_id, "t": one.type, "i": one.id, "expected": one.version - 1, "n": one.version,
@@ -259,7 +262,7 @@ class Store:
             "facets": facets,
         }  # fmt: skip
         if self.connection.execute(_MOVE, values).rowcount != 1:
-            raise VersionConflict
+            raise VersionConflict(place=place or None)
 
     def _row(self, one: Stored, facets: str) -> dict[str, Any]:
         return {

@@ -40,6 +40,11 @@ class Stored:
         return f'W/"{self.version}"'
 
     @property
+    def stamp(self) -> str:
+        """When it was written, as a FHIR instant."""
+        return _stamp(self.updated_at)
+
+    @property
     def last_modified(self) -> str:
         """When it was written, as an HTTP date."""
         return format_datetime(self.updated_at.replace(microsecond=0), usegmt=True)
@@ -51,11 +56,13 @@ class Draft:
 
     resource  a new one with an id keeps it, so that the caller decides who may choose ids
     labels    None keeps those of the previous version
+    place     FHIRPath of the resource in what was sent, for faults
     """
 
     resource: Json
     labels: Labels | None = None
     previous: Stored | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,11 +83,14 @@ def from_row(row: Any) -> Stored:
 def with_meta(resource: Json, resource_id: str, version: int, at: datetime) -> Json:
     """A copy that carries our id, version and time; what stood there before is replaced."""
     meta = {key: value for key, value in resource.get("meta", {}).items() if key not in ("versionId", "lastUpdated")}
-    stamp = at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
     rest = {key: value for key, value in resource.items() if key not in ("resourceType", "id", "meta")}
     return {
         "resourceType": resource["resourceType"],
         "id": resource_id,
-        "meta": {"versionId": str(version), "lastUpdated": stamp, **meta},
+        "meta": {"versionId": str(version), "lastUpdated": _stamp(at), **meta},
         **rest,
     }
+
+
+def _stamp(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"

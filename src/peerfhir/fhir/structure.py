@@ -59,7 +59,7 @@ def _plan(type_name: str) -> _Plan:
     for one in elements:
         if one.choice:
             groups.setdefault(one.choice, []).append(one.name)
-    needed = [(one.name,) for one in elements if one.minimum and not one.choice]
+    needed: list[tuple[str, ...]] = [(one.name,) for one in elements if one.minimum and not one.choice]
     needed += [tuple(groups[name]) for name in {one.choice for one in elements if one.minimum and one.choice}]
     return _Plan(slots, tuple(needed), tuple((name, tuple(names)) for name, names in groups.items()))
 

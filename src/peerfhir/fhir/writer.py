@@ -18,7 +18,16 @@ def write(value: Json) -> bytes:
     return orjson.dumps(value, default=_other)
 
 
+class Raw:
+    """JSON that is bytes already, to stand inside a larger value as it is."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
 def _other(value: Any) -> Any:
+    if isinstance(value, Raw):
+        return orjson.Fragment(value.data)
     if isinstance(value, Decimal) and value.is_finite():
         return orjson.Fragment(str(value))
     raise TypeError("JSON has no such value")

@@ -1,0 +1,50 @@
+"""What a caller would like to be answered with: Accept, _format and Prefer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from peerfhir.errors import NotAcceptable
+
+FHIR_JSON = "application/fhir+json; fhirVersion=4.0"
+_SPOKEN = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "application/*", "*/*"})
+_FORMATS = frozenset({"json", "application/json", "application/fhir+json", "application/json+fhir"})
+_RETURNS = frozenset({"minimal", "representation", "OperationOutcome"})
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """The understood part of Prefer; what is not understood is ignored (RFC 7240)."""
+
+    returns: str = ""  # "" | minimal | representation | OperationOutcome
+    lenient: bool = False
+
+
+def of(headers: Mapping[str, str]) -> Preferences:
+    """The preferences in lower-cased headers."""
+    wishes = [one.strip().partition("=") for one in headers.get("prefer", "").replace(";", ",").split(",")]
+    said = {name.strip().lower(): value.strip().strip('"') for name, _, value in reversed(wishes)}
+    returns = said.get("return", "")
+    return Preferences(returns if returns in _RETURNS else "", said.get("handling") == "lenient")
+
+
+def check_acceptable(headers: Mapping[str, str], query: str) -> None:
+    """Raises NotAcceptable when neither _format nor Accept allows FHIR JSON."""
+    wanted = [value for name, value in parse_qsl(query) if name == "_format"]
+    if wanted:
+        # a plus sign in a query is a space
+        if wanted[-1].partition(";")[0].strip().replace(" ", "+") not in _FORMATS:
+            raise NotAcceptable(place="_format")
+        return
+    accept = headers.get("accept", "").strip()
+    if accept and not any(_is_spoken(one) for one in accept.split(",")):
+        raise NotAcceptable(place="Accept")
+
+
+def _is_spoken(media_range: str) -> bool:
+    name, *rest = (part.strip().lower() for part in media_range.split(";"))
+    said = {key.strip(): value.strip().strip('"') for key, _, value in (one.partition("=") for one in rest)}
+    refused = said.get("q", "1").rstrip("0").rstrip(".") in ("", "0")
+    return name in _SPOKEN and not refused and said.get("fhirversion", "4.0").startswith("4.0")

@@ -1,0 +1,93 @@
+"""A transaction Bundle: judged whole before anything is opened, carried out whole, answered entry by entry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from peerfhir.errors import BadRequest, InvalidResource
+from peerfhir.fhir import bundle
+from peerfhir.fhir.bundle import Entry
+from peerfhir.fhir.issues import Finding
+from peerfhir.fhir.parameters import PARAMETERS
+from peerfhir.fhir.reader import Json
+from peerfhir.fhir.search import parse
+from peerfhir.fhir.searchset import searchset
+from peerfhir.fhir.writer import Raw
+from peerfhir.fhir.writes import Change, Session, Written, at, carry_out
+
+_PHRASES = {"create": "201 Created", "update": "200 OK", "matched": "200 OK"}
+
+
+def refuse_other(body: Json) -> None:
+    """Raises BadRequest for what is no transaction, InvalidResource for one that is too long to be judged."""
+    if not isinstance(body, dict) or body.get("resourceType") != "Bundle":
+        raise BadRequest("This address takes a Bundle of type transaction.", place="Bundle.resourceType")
+    if body.get("type") != "transaction":
+        raise BadRequest("Only a Bundle of type transaction is carried out here.", place="Bundle.type")
+    if isinstance(body.get("entry"), list) and len(body["entry"]) > bundle.MAX_ENTRIES:
+        text = f"A transaction may have at most {bundle.MAX_ENTRIES} entries."
+        raise InvalidResource((Finding("error", "too-costly", "Bundle.entry", text),))
+
+
+def entries_of(body: Json, base: str) -> list[Entry]:
+    """The entries of a valid transaction. Raises InvalidResource for what cannot be carried out here."""
+    entries = bundle.entries_of(body, base)
+    text = "This resource type is not served here."
+    foreign = [
+        Finding("error", "not-supported", f"{one.place}.request.url", text)
+        for one in entries
+        if one.type not in PARAMETERS
+    ]
+    if foreign:
+        raise InvalidResource(tuple(foreign))
+    return entries
+
+
+def interaction_of(entry: Entry) -> str:
+    """The interaction an entry asks for, in the words of a CapabilityStatement."""
+    if entry.method == "GET":
+        return "read" if entry.id else "search-type"
+    return "create" if entry.method == "POST" else "update"
+
+
+def run(session: Session, entries: Sequence[Entry], base: str, *, whole: bool) -> tuple[Json, list[Change]]:
+    """Carry out all entries; the Bundle to answer with, and what was written.
+
+    whole   put the stored resources into the answer
+    Raises  any Fault, its place inside the entry that caused it; the caller rolls back
+    """
+    for entry in entries:
+        with at(entry, "request.method"):
+            session.may(interaction_of(entry), entry.type)
+    writes = [one for one in bundle.in_order(entries) if one.method != "GET"]
+    written = carry_out(session, writes, base)
+    answers = {one.entry.place: _written(one, whole) for one in written}
+    for entry in entries:
+        if entry.method == "GET":
+            with at(entry, "request.url"):
+                answers[entry.place] = _got(session, entry, base)
+    body: dict[str, Any] = {"resourceType": "Bundle", "type": "transaction-response"}
+    if entries:
+        body["entry"] = [answers[entry.place] for entry in entries]
+    return body, [one.change() for one in written]
+
+
+def _written(one: Written, whole: bool) -> Json:
+    stored = one.stored
+    answer: dict[str, Any] = {"resource": Raw(stored.body)} if whole else {}
+    answer["response"] = {
+        "status": _PHRASES[one.method],
+        "location": f"{stored.reference}/_history/{stored.version}",
+        "etag": stored.etag,
+        "lastModified": stored.stamp,
+    }
+    return answer
+
+
+def _got(session: Session, entry: Entry, base: str) -> Json:
+    if entry.id is None:
+        asked = parse(entry.type, entry.query, base=base)
+        return {"resource": searchset(session, asked, base), "response": {"status": "200 OK"}}
+    stored = session.store.read(entry.type, entry.id)
+    return {"resource": Raw(stored.body), "response": {"status": "200 OK", "etag": stored.etag}}

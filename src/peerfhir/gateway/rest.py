@@ -1,0 +1,63 @@
+"""Flask on one side, `fhir.rest` on the other; used by our API and by the practice hospital."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, Request, Response, g, request
+
+from peerfhir.errors import Fault
+from peerfhir.fhir.rest import Call, Rest
+from peerfhir.gateway import body
+from peerfhir.gateway.answer import fault_response, reply
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+
+def mount(
+    blueprint_name: str,
+    url_prefix: str,
+    rest: Rest,
+    authenticate: Callable[[], object],
+    base: str | None = None,
+    *,
+    max_bytes: int = body.MAX_BYTES,
+    large_bytes: int = body.LARGE_BYTES,
+) -> Blueprint:
+    """A blueprint that serves `rest` below `url_prefix`.
+
+    authenticate  runs before any byte of a body is read, for every address but /metadata; raises Unauthenticated.
+                  What it returns is in `flask.g.fhir_caller`, and `caller` of the Call
+    base          of the API as the world knows it; without one, as the request was addressed
+    large_bytes   for a transaction Bundle and the create of a DocumentReference
+    """
+    blueprint = Blueprint(blueprint_name, __name__, url_prefix=url_prefix)
+
+    def serve(path: str = "") -> Response:
+        try:
+            below = path.strip("/")
+            g.fhir_caller = None if below == "metadata" else authenticate()
+            own_base = base or request.host_url.rstrip("/") + url_prefix
+            call = _call(request, below, own_base, large_bytes if _is_large(below) else max_bytes)
+        except Fault as fault:
+            return fault_response(fault, request)
+        return reply(rest.answer(call))
+
+    for rule in ("", "/", "/<path:path>"):
+        blueprint.add_url_rule(rule, "serve", serve, methods=_METHODS, strict_slashes=False)
+    return blueprint
+
+
+def _call(asked: Request, path: str, base: str, max_bytes: int) -> Call:
+    headers = {name.lower(): value for name, value in asked.headers.items()}
+    content, raw = None, b""
+    if asked.method == "POST" and path.endswith("_search"):
+        content = body.read_form(asked) if body.is_form(asked) or asked.content_length else None
+    elif asked.method in ("POST", "PUT"):
+        content, raw = body.read_json(asked, max_bytes=max_bytes)
+    query = asked.query_string.decode("ascii", "replace")
+    return Call(asked.method, path, query, headers, content, base.rstrip("/"), raw, g.fhir_caller)
+
+
+def _is_large(path: str) -> bool:
+    return path in ("", "DocumentReference")
