@@ -145,14 +145,6 @@ class VersionConflict(Fault):
     status = 412
 
 
-class IfMatchRequired(Fault):
-    """A change of this resource says which version it changes."""
-
-    code = "if-match-required"
-    issue = "required"
-    status = 400
-
-
 class SeveralMatches(Fault):
     """The condition matches more than one resource."""
 
