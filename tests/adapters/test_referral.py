@@ -281,3 +281,10 @@ def test_the_plan_for_a_status_names_a_mapping_that_exists(mappings: Mappings) -
     for name, offer in OFFERS.items():
         rung = plan(Piece.STATUS, offer, endpoint(name))
         assert rung.mapping is None or rung.mapping in mappings.ids()
+
+
+def test_outputs_of_any_shape_are_compared_by_what_they_say() -> None:
+    times = {"type": {"text": "Meetings"}, "valueTiming": {"event": ["2026-11-25", "2026-12-02"]}}
+    other = {"type": {"text": "Meetings"}, "valueTiming": {"event": ["2026-11-25"]}}
+    once = referrals.merge_task({"resourceType": "Task", "output": [times]}, {"output": [times, other]})
+    assert once["output"] == [times, other]
