@@ -11,23 +11,37 @@ from pathlib import Path
 from typing import Any
 
 from fhir.resources.R4B import get_fhir_model_class
+
 from peerfhir.fhir import definitions, writer
 
-RESOURCES = """ServiceRequest Task Encounter QuestionnaireResponse Questionnaire Observation Consent Provenance AuditEvent
-DocumentReference CareTeam CarePlan Goal Communication Bundle CapabilityStatement OperationOutcome PractitionerRole
-HealthcareService Subscription Procedure Patient Practitioner RelatedPerson Organization Location Endpoint Condition
-EpisodeOfCare Flag Group MessageHeader CommunicationRequest Composition Appointment Parameters Binary Device List
-Basic""".split()  # engineering: the forty types the loop and its neighbours meet
+# engineering: the forty types the loop and its neighbours meet
+RESOURCES = [
+    "ServiceRequest", "Task", "Encounter", "QuestionnaireResponse", "Questionnaire", "Observation", "Consent",
+    "Provenance", "AuditEvent", "DocumentReference", "CareTeam", "CarePlan", "Goal", "Communication", "Bundle",
+    "CapabilityStatement", "OperationOutcome", "PractitionerRole", "HealthcareService", "Subscription",
+    "Procedure", "Patient", "Practitioner", "RelatedPerson", "Organization", "Location", "Endpoint", "Condition",
+    "EpisodeOfCare", "Flag", "Group", "MessageHeader", "CommunicationRequest", "Composition", "Appointment",
+    "Parameters", "Binary", "Device", "List", "Basic",
+]  # fmt: skip
 
 ADDED_BY_R4B = {"CodeableReference", "RatioRange"}
 ABSTRACT = {"FHIRAbstractModel", "FHIRResourceModel"}
-ENCOUNTER_STATUS = "planned arrived triaged in-progress onleave finished cancelled entered-in-error unknown".split()
+ENCOUNTER_STATUS = [
+    "planned", "arrived", "triaged", "in-progress", "onleave", "finished", "cancelled", "entered-in-error",
+    "unknown",
+]  # fmt: skip
+TASK_STATUS = [
+    "draft", "requested", "received", "accepted", "rejected", "ready", "cancelled", "in-progress", "on-hold",
+    "failed", "completed", "entered-in-error",
+]  # fmt: skip
+OBSERVATION_STATUS = [
+    "registered", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error", "unknown",
+]  # fmt: skip
 FULL = {  # R4 value sets encounter-status, task-status, observation-status
     "Encounter.status": ENCOUNTER_STATUS,
     "EncounterStatusHistory.status": ENCOUNTER_STATUS,
-    "Task.status": "draft requested received accepted rejected ready cancelled in-progress on-hold failed completed "
-    "entered-in-error".split(),
-    "Observation.status": "registered preliminary final amended corrected cancelled entered-in-error unknown".split(),
+    "Task.status": TASK_STATUS,
+    "Observation.status": OBSERVATION_STATUS,
 }
 NOT_REQUIRED = {"CapabilityStatement.format"}  # listed by the model, but open in the specification
 PRIMITIVES = {

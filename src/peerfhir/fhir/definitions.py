@@ -10,10 +10,10 @@ from typing import Any
 
 from peerfhir.fhir import reader
 
-PRIMITIVES = frozenset(
-    "base64Binary boolean canonical code date dateTime decimal id instant integer markdown oid positiveInt string time "
-    "unsignedInt uri url uuid xhtml".split()
-)
+PRIMITIVES = frozenset((
+    "base64Binary", "boolean", "canonical", "code", "date", "dateTime", "decimal", "id", "instant", "integer",
+    "markdown", "oid", "positiveInt", "string", "time", "unsignedInt", "uri", "url", "uuid", "xhtml",
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

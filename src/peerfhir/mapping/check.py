@@ -22,7 +22,7 @@ from peerfhir.mapping.tree import Const, Items, Node, Resource, Rule, Struct, Te
 
 SEEDS = "s_{}"  # the Python name of a resource's prepared hash
 _OWN = ("resourceType", "profile", "$request", "$identity", "$each", "$let", "$if")
-_REQUEST = "method url ifNoneExist ifMatch ifNoneMatch ifModifiedSince".split()
+_REQUEST = ["method", "url", "ifNoneExist", "ifMatch", "ifNoneMatch", "ifModifiedSince"]
 
 
 @dataclass(frozen=True)

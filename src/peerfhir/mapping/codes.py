@@ -19,13 +19,14 @@ from peerfhir.mapping.problems import Problems
 MAX_ROWS = 100_000
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
-_LONG = "map system sourceSystem equivalence unmapped".split()
-_TARGET = "code system display equivalence comment".split()
+_LONG = ["map", "system", "sourceSystem", "equivalence", "unmapped"]
+_TARGET = ["code", "system", "display", "equivalence", "comment"]
 _COLUMNS = ("source", "code", "system", "display", "equivalence", "comment")
 _NO_TARGET = frozenset(("unmatched", "disjoint"))
-_EQUIVALENCES = frozenset(
-    "relatedto equivalent equal wider subsumes narrower specializes inexact unmatched disjoint".split()
-)
+_EQUIVALENCES = frozenset((
+    "relatedto", "equivalent", "equal", "wider", "subsumes", "narrower", "specializes", "inexact", "unmatched",
+    "disjoint",
+))  # fmt: skip
 _UNKNOWN = object()
 
 

@@ -62,10 +62,11 @@ def compiled(checked: Checked, *, careful: bool = False) -> Compiled:
     emitter = _Emitter(careful)
     function = emitter.function(checked)
     module = ast.fix_missing_locations(ast.Module([function], []))
-    names: dict[str, Any] = runtime(checked.scope) | values.RUNTIME | emitter.constants
+    names: dict[str, Any] = runtime(checked.scope) | dict(values.RUNTIME) | emitter.constants
     names |= {SEEDS.format(at): seed(checked.document.id, resource) for at, resource in enumerate(checked.heads)}
     names["g_EvaluationProblem"] = EvaluationProblem
-    exec(compile(module, checked.document.mark.path, "exec"), names)  # noqa: S102 - a tree we built from checked syntax
+    code = compile(module, checked.document.mark.path, "exec")
+    exec(code, names)  # noqa: S102 - a tree built here from checked syntax, no text
     return Compiled(names["m"], tuple(emitter.rules))
 
 
@@ -126,8 +127,9 @@ class _Emitter:
         self._do(ast.For(target, turns, inside, []), node.rule)
 
     def _let(self, node: Let) -> None:
-        for place, code in node.names:
-            value = self._careful_value(code, node.rule, ast.Constant(None)) if self._careful else code
+        for place, code, many in node.names:
+            default: ast.expr = ast.List([], ast.Load()) if many else ast.Constant(None)
+            value = self._careful_value(code, node.rule, default) if self._careful else code
             self._do(_assign(place, value), node.rule)
 
     def _if(self, node: If, body: Callable[[], None]) -> None:
@@ -225,7 +227,7 @@ class _Emitter:
         needed = {key for key, _ in missing}
         for key, child, part in parts[sure:]:
             target = ast.Subscript(name(place), ast.Constant(key), ast.Store())
-            put: ast.stmt = ast.Assign([target], part.code, lineno=1)
+            put: ast.stmt = ast.Assign([target], part.code)
             if part.nullable:
                 number = self._rule(Rule(child.rule.mark, child.rule.address)) if key in needed else -1
                 otherwise: list[ast.stmt] = []
@@ -238,7 +240,10 @@ class _Emitter:
         if len(node.nodes) == 1 and isinstance(node.nodes[0], Leaf) and node.nodes[0].many:
             found = self._leaf(node.nodes[0])
             return self._named(_g("some", found.code), node.rule)
-        if all(isinstance(child, (Const, Struct, Leaf)) and is_present(child) for child in node.nodes) and not self._careful:
+        if (
+            all(isinstance(child, (Const, Struct, Leaf)) and is_present(child) for child in node.nodes)
+            and not self._careful
+        ):
             parts = [self._value(child) for child in node.nodes]
             return _Value(ast.List([part.code for part in parts], ast.Load()), False, is_alive(node))
         place = self._fresh()
@@ -256,33 +261,27 @@ class _Emitter:
             return _Value(found.code, True, name(flag) if is_dynamic(node) else False)
         return found
 
-    def _collect(self, node: Node, place: str, flag: str | None) -> None:
+    def _collect(self, node: Node, place: str, flag: str | None, counts: bool = False) -> None:
+        """Put what a node gives into the list `place`; `flag` becomes True when an expression gave something.
+
+        counts  constants count too: a $if or $each decided that they are there
+        """
         match node:
             case Each():
-                self._each(node, lambda: self._collect(node.body, place, flag))
+                self._each(node, lambda: self._collect(node.body, place, flag, True))
             case If():
-                self._if(node, lambda: self._collect(node.body, place, flag or ""))
-                if flag is not None and not is_dynamic(node.body):
-                    self._raise_flag_after(node, flag)
+                self._if(node, lambda: self._collect(node.body, place, flag, True))
             case Let():
                 self._let(node)
-                self._collect(node.body, place, flag)
-            case Items():
-                for child in node.nodes:
-                    self._collect(child, place, flag)
+                self._collect(node.body, place, flag, counts)
             case _:
-                self._collect_value(node, place, flag)
-
-    def _raise_flag_after(self, node: If, flag: str) -> None:
-        last = self._block[-1]
-        if isinstance(last, ast.If):
-            last.body.append(_assign(flag, ast.Constant(True)))
+                self._collect_value(node, place, flag if counts or is_dynamic(node) else None)
 
     def _collect_value(self, node: Node, place: str, flag: str | None) -> None:
         found = self._value(node)
         many = isinstance(node, Leaf) and node.many
         put: list[ast.stmt] = [ast.Expr(_method(place, "extend" if many else "append", found.code))]
-        if flag and is_dynamic(node):
+        if flag:
             put.append(_assign(flag, ast.Constant(True)))
         if many:
             self._do(ast.If(found.code, put, []), node.rule)
@@ -309,7 +308,7 @@ class _Emitter:
 
     def _do(self, statement: ast.stmt, rule: Rule) -> None:
         for node in ast.walk(statement):
-            if isinstance(node, (ast.stmt, ast.expr)) and not hasattr(node, "end_lineno"):
+            if isinstance(node, (ast.stmt, ast.expr)) and not hasattr(node, "lineno"):
                 node.lineno = node.end_lineno = rule.mark.line
                 node.col_offset = node.end_col_offset = rule.mark.column - 1
         self._block.append(statement)
@@ -332,7 +331,7 @@ def _method(owner: str, method: str, *arguments: ast.expr) -> ast.expr:
 
 
 def _assign(place: str, value: ast.expr) -> ast.stmt:
-    return ast.Assign([ast.Name(place, ast.Store())], value, lineno=1)
+    return ast.Assign([ast.Name(place, ast.Store())], value)
 
 
 def _is_there(code: ast.expr) -> ast.expr:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from peerfhir.config import Mark, Node, YamlProblem, compose
@@ -20,9 +21,9 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SEMVER = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 
-_HEADER = "mapping version language title description status fhirVersion direction".split()
-_BODY = "source systems profiles conceptMaps bundle resources record accept".split()
-_LATER = frozenset("imports bands tables vars fragments reverse".split())
+_HEADER = ["mapping", "version", "language", "title", "description", "status", "fhirVersion", "direction"]
+_BODY = ["source", "systems", "profiles", "conceptMaps", "bundle", "resources", "record", "accept"]
+_LATER = frozenset(["imports", "bands", "tables", "vars", "fragments", "reverse"])
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def split_values(node: Node, problems: Problems) -> None:
         here = waiting.pop()
         below = list(here.value.values()) if here.kind == "map" else here.value if here.kind == "list" else []
         waiting += below
-        pairs = list(zip(below, below[1:], strict=False))
+        pairs = list(pairwise(below))
         names = list(here.value)[1:] if here.kind == "map" else [None] * len(pairs)
         for (before, after), name in zip(pairs, names, strict=True):
             cut = _is_unclosed(before) and (after.kind == "scalar") and (after.raw == "" or name is None)

@@ -21,10 +21,14 @@ from peerfhir.mapping.tree import Const, Leaf, Rule
 _ALIAS = re.compile(r"\$([a-z][a-z0-9-]*)")
 _CODING = re.compile(r'([a-z][a-z0-9-]*)#([^\s"]+)(?:\s+"(.*)")?', re.DOTALL)
 
-_TEXTS = frozenset("string markdown code id uri url canonical oid uuid base64Binary".split())
-_URIS = frozenset("uri url canonical oid uuid".split())
-_INTEGERS = frozenset("integer positiveInt unsignedInt".split())
-_QUANTITIES = frozenset("Quantity Age Duration Count Distance SimpleQuantity MoneyQuantity".split())
+_TEXTS = frozenset([
+    "string", "markdown", "code", "id", "uri", "url", "canonical", "oid", "uuid", "base64Binary",
+])  # fmt: skip
+_URIS = frozenset(["uri", "url", "canonical", "oid", "uuid"])
+_INTEGERS = frozenset(["integer", "positiveInt", "unsignedInt"])
+_QUANTITIES = frozenset([
+    "Quantity", "Age", "Duration", "Count", "Distance", "SimpleQuantity", "MoneyQuantity",
+])  # fmt: skip
 _LIMIT_SHOWN = 8
 
 
@@ -117,10 +121,10 @@ class Leaves:
 
     def condition(self, node: Node, place: Place) -> Emitted | None:
         """The expression of a $if: Boolean, with at most one value."""
-        found = self.expression(node, _start(node), _bare(node), place)
+        found = self.expression(node, start_of(node), bare(node), place)
         if found is None or (found.type.kinds == ("boolean",) and found.type.card != "many"):
             return found
-        hint = f"write {_bare(node)}.exists()"
+        hint = f"write {bare(node)}.exists()"
         self._add(node, "PM126", place, f"a condition is true or false, not {found.type.called()}", hint)
         return None
 
@@ -191,9 +195,11 @@ class Leaves:
         if all(part.constant is not None for part in emitted):
             text = "".join(part if isinstance(part, str) else str(part.constant) for part in parts)
             return self._string(node, text, slot, place)
-        function = "g_markup" if slot.kind == "xhtml" else "g_text"
-        codes = [ast.Constant(part) if isinstance(part, str) else part.code for part in parts]
-        call = ast.Call(ast.Name(function, ast.Load()), [ast.List(codes, ast.Load())], [])
+        codes: list[ast.expr] = [ast.Constant(part) if isinstance(part, str) else part.code for part in parts]
+        if slot.kind == "xhtml":
+            pairs = zip(parts, codes, strict=True)
+            codes = [code if isinstance(part, str) else _call("g_escaped", code) for part, code in pairs]
+        call = _call("g_text", ast.List(codes, ast.Load()))
         nullable = any(part.type.card != "one" or part.type.blank for part in emitted)
         form = slot.kind if slot.kind not in ("string", "markdown", "xhtml") else None
         codes_left = slot.codes if slot.field is None else None
@@ -297,6 +303,10 @@ class Leaves:
         self._problems.add(node.mark, code, place.address, what, hint)
 
 
+def _call(function: str, argument: ast.expr) -> ast.expr:
+    return ast.Call(ast.Name(function, ast.Load()), [argument], [])
+
+
 def _conversion(source: str, target: str) -> str | None:
     """How a value of one type becomes another: "same", "check" its form, "wrap", "copy", or None for not at all."""
     if source == target:
@@ -359,13 +369,14 @@ def _end(text: str, at: int) -> int | None:
     return None
 
 
-def _bare(node: Node) -> str:
+def bare(node: Node) -> str:
     """The expression of a directive, which may be written with or without `=`."""
     text = str(node.raw if not isinstance(node.value, str) else node.value)
     return text[1:] if text.startswith("=") else text
 
 
-def _start(node: Node) -> int:
+def start_of(node: Node) -> int:
+    """The offset at which that expression begins."""
     return 1 if str(node.value).startswith("=") else 0
 
 
@@ -373,6 +384,3 @@ def _some(codes: frozenset[str]) -> str:
     shown = sorted(codes)[:_LIMIT_SHOWN]
     rest = len(codes) - len(shown)
     return ", ".join(shown) + (f" and {rest} more" if rest else "")
-
-
-bare, start_of = _bare, _start

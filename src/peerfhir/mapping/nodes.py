@@ -21,8 +21,8 @@ from peerfhir.mapping.tree import Const, Each, If, Items, Leaf, Let, Node, Rule,
 MAX_EACH = 3
 
 RESERVED = ROOTS | frozenset(WELL_KNOWN) | frozenset(("systems", "questionnaire", "qitem", "canonical"))
-_DIRECTIVES = frozenset("$each $let $if $keep $ref $value $literal".split())
-_LATER = frozenset("$use $rows $absent $questionnaire $answers $extract $number".split())
+_DIRECTIVES = frozenset(["$each", "$let", "$if", "$keep", "$ref", "$value", "$literal"])
+_LATER = frozenset(["$use", "$rows", "$absent", "$questionnaire", "$answers", "$extract", "$number"])
 EACH = re.compile(r"(.*\S)\s+as\s+([A-Za-z_]\w*)\s*(?:,\s*([A-Za-z_]\w*))?\s*", re.DOTALL)
 _TYPED = re.compile(r"([A-Z][A-Za-z]+)([/?])")
 
@@ -152,7 +152,7 @@ class Nodes:
         inner = replace(inner, depth=place.depth + 1, item=place_of_item, index=place_of_index)
         return found, inner, place_of_item, place_of_index
 
-    def names(self, yaml: Yaml, place: Place) -> tuple[tuple[tuple[str, ast.expr], ...], Place]:
+    def names(self, yaml: Yaml, place: Place) -> tuple[tuple[tuple[str, ast.expr, bool], ...], Place]:
         """The names of a $let, and the place in which they are known."""
         node = yaml.value.get("$let")
         if node is None:
@@ -162,12 +162,12 @@ class Nodes:
                 node.mark, "PM251", place.address, "$let is a map of names", "write $let: {name: =expression}"
             )
             return (), place
-        found: list[tuple[str, ast.expr]] = []
+        found: list[tuple[str, ast.expr, bool]] = []
         for name, value in node.value.items():
             emitted = self.leaves.expression(value, start_of(value), bare(value), place.below(f"$let.{name}"))
             if emitted is not None:
                 place, python = self.bind(place, name, emitted, node.key_marks[name])
-                found.append((python, emitted.code))
+                found.append((python, emitted.code, emitted.type.card == "many"))
         return tuple(found), place
 
     def bind(self, place: Place, name: str, value: Emitted, mark: Mark) -> tuple[Place, str]:

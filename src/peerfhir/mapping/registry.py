@@ -44,7 +44,7 @@ class Mappings:
         """
         loaded: dict[str, _Loaded] = {}
         found: list[Problem] = []
-        for path in sorted(folder.rglob("*.yaml")) if folder.is_dir() else ():
+        for path in _documents(folder):
             problems = Problems()
             one = _File(folder, path, problems).load(canonical)
             if one is not None:
@@ -84,6 +84,13 @@ class Mappings:
         if found is None:
             raise MappingFailed(f"There is no mapping '{mapping_id}'.")
         return found
+
+
+def _documents(folder: Path) -> list[Path]:
+    """The YAML files of a folder, without the examples beside the mappings and without hidden folders."""
+    found = folder.rglob("*.yaml") if folder.is_dir() else ()
+    below = [(path.relative_to(folder).parts, path) for path in found]
+    return sorted(path for parts, path in below if not any(part == "examples" or part[0] == "." for part in parts))
 
 
 class _File:

@@ -120,7 +120,9 @@ class Program:
 
     def __init__(self, checked: Checked) -> None:
         self._checked = checked
-        self._reader = RecordReader(checked.source) if checked.source.format != "fhir" else None
+        self._reader = (
+            RecordReader(checked.source, checked.document.source.mark) if checked.source.format != "fhir" else None
+        )
         self._plain = compiled(checked)
 
     @cached_property
@@ -138,7 +140,7 @@ class Program:
             made = self._plain.function(typed, _Run())
         except EvaluationProblem:
             raise self._failed(typed) from None
-        except Exception as fault:  # noqa: BLE001 - whatever it is, its text may hold a value
+        except Exception as fault:
             raise self._broken(fault) from None
         if self._checked.template.record is not None:
             return Result((), "none", made)
@@ -164,7 +166,7 @@ class Program:
             self._careful.function(typed, run)
         except EvaluationProblem as problem:
             run.found.append(self._at_source(problem.rule, problem.what))
-        except Exception as fault:  # noqa: BLE001 - as above
+        except Exception as fault:
             return self._broken(fault)
         first = [problem for problem in run.found if problem.code != "PM722"]
         return self._fault(first or run.found or [self._at_source("PM790", "a rule failed and cannot be named")])
@@ -172,7 +174,9 @@ class Program:
     def _check_entries(self, entries: Sequence[Entry]) -> None:
         urls = {entry.full_url for entry in entries if entry.full_url is not None}
         if len(urls) != sum(entry.full_url is not None for entry in entries):
-            raise self._fault([self._at_source("PM731", "two resources have the same fullUrl: their identity is the same")])
+            raise self._fault(
+                [self._at_source("PM731", "two resources have the same fullUrl: their identity is the same")]
+            )
         if len(entries) > MAX_RESOURCES:
             raise self._fault([self._at_source("PM750", f"the record makes more than {MAX_RESOURCES} resources")])
 

@@ -18,13 +18,19 @@ from peerfhir.mapping.problems import Problem, Problems
 
 PRIMITIVES = ("string", "code", "uri", "boolean", "integer", "decimal", "date", "dateTime", "instant", "time")
 
-_SOURCE = "format key empty trim unknown fields type".split()
-_SOURCE_LATER = frozenset("record encoding delimiter quote header profile questionnaire".split())
-_OPTIONS = "type from true false codes split min max maxLength sensitive unused example description".split()
-_OPTIONS_LATER = frozenset("format offset timezone ambiguous pattern decimalComma".split())
+_SOURCE = ["format", "key", "empty", "trim", "unknown", "fields", "type"]
+_SOURCE_LATER = frozenset(["record", "encoding", "delimiter", "quote", "header", "profile", "questionnaire"])
+_OPTIONS = [
+    "type", "from", "true", "false", "codes", "split", "min", "max", "maxLength", "sensitive", "unused",
+    "example", "description",
+]  # fmt: skip
+_OPTIONS_LATER = frozenset(["format", "offset", "timezone", "ambiguous", "pattern", "decimalComma"])
 _OBJECT = ("fields", "from", "description")
 _RANGE = re.compile(r"([A-Za-z_]+)([0-9]+)\.\.([A-Za-z_]+)([0-9]+)")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?")
+
+
+_TRUE = frozenset(("true",))
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Field:
     minimum: Decimal | None = None
     maximum: Decimal | None = None
     max_length: int | None = None
-    true: frozenset[str] = frozenset(("true",))
+    true: frozenset[str] = _TRUE
     false: frozenset[str] = frozenset(("false",))
     unused: bool = False
 
@@ -153,23 +159,22 @@ class Declarations:
         value = node.value
         texts = {key: str(value[key].value) for key in ("from", "split") if key in value}
         numbers = {key: self._number(value[key], address) for key in ("min", "max", "maxLength") if key in value}
-        booleans = {
-            key: frozenset(one.raw for one in value[key].value)
-            for key in ("true", "false")
-            if key in value and value[key].kind == "list"
-        }
+        true, false = (self._texts(value.get(key)) for key in ("true", "false"))
         maximum_length = numbers.get("maxLength")
         field = replace(
             field, key=texts.get("from", name), split=texts.get("split"), repeats="split" in texts,
             codes=self._codes(value.get("codes"), address), minimum=numbers.get("min"), maximum=numbers.get("max"),
             max_length=int(maximum_length) if maximum_length is not None else None, unused="unused" in value,
-            **booleans,
+            true=true or field.true, false=false or field.false,
         )  # fmt: skip
         if field.true & field.false:
             self._problems.add(node.mark, "PM312", address, "a text means both true and false")
         if field.minimum is not None and field.maximum is not None and field.minimum > field.maximum:
             self._problems.add(node.mark, "PM312", address, "min lies above max")
         return field
+
+    def _texts(self, node: Node | None) -> frozenset[str]:
+        return frozenset(one.raw for one in node.value) if node is not None and node.kind == "list" else frozenset()
 
     def _number(self, node: Node, address: str) -> Decimal | None:
         if isinstance(node.value, (int, Decimal)) and not isinstance(node.value, bool):
@@ -268,8 +273,9 @@ def _key(node: Node | None, fields: Fields, problems: Problems) -> tuple[str, ..
 class RecordReader:
     """Turns a raw record into a typed one: every declared field present, as a value, None or a list."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, mark: Mark) -> None:
         self._source = source
+        self._mark = mark
         self._typed = source.format == "json"
 
     def read(self, record: Any, problems: list[Problem]) -> dict[str, Any]:
@@ -278,15 +284,15 @@ class RecordReader:
 
     def _object(self, fields: Fields, record: Any, where: str, problems: list[Problem]) -> dict[str, Any]:
         if not isinstance(record, Mapping):
-            mark = next(iter(fields.items.values())).mark if fields.items else Mark("", 1, 1)
-            problems.append(Problem(mark, "PM700", where or "/", "an object with the declared fields is expected"))
+            problems.append(
+                Problem(self._mark, "PM700", where or "/", "an object with the declared fields is expected")
+            )
             return dict.fromkeys(fields.items)
         found = {
             name: self._field(field, record.get(field.key), where, problems) for name, field in fields.items.items()
         }
         if self._source.refuse and (more := len(set(record) - {field.key for field in fields.items.values()})):
-            mark = next(iter(fields.items.values())).mark
-            problems.append(Problem(mark, "PM704", where or "/", f"{more} keys are not declared"))
+            problems.append(Problem(self._mark, "PM704", where or "/", f"{more} keys are not declared"))
         return found
 
     def _field(self, field: Field, raw: Any, where: str, problems: list[Problem]) -> Any:
@@ -334,7 +340,7 @@ class RecordReader:
 
 def _parsed(field: Field, raw: Any, typed: bool) -> Any:
     """The typed value of a raw one, or None when it does not parse."""
-    if field.kind == "boolean" and isinstance(raw, str):
+    if field.kind == "boolean" and isinstance(raw, str) and (not typed or field.true != _TRUE):
         return True if raw in field.true else False if raw in field.false else None
     if field.kind in ("integer", "decimal") and isinstance(raw, str) and not typed:
         if not _NUMBER.fullmatch(raw):

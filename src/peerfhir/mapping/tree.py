@@ -84,10 +84,10 @@ class Each:
 
 @dataclass(frozen=True, slots=True)
 class Let:
-    """Names for a node and what lies below it: Python name and code, in order."""
+    """Names for a node and what lies below it: Python name, code, and whether it is a list, in order."""
 
     rule: Rule
-    names: tuple[tuple[str, ast.expr], ...]
+    names: tuple[tuple[str, ast.expr, bool], ...]
     body: Node
 
 

@@ -19,17 +19,9 @@ def text(parts: list[Any]) -> str | None:
     return "".join([printed(part) for part in parts])
 
 
-class Markup(str):
-    """A constant piece of a narrative, which is not escaped."""
-
-    __slots__ = ()
-
-
-def markup(parts: list[Any]) -> str | None:
-    """A narrative with expressions, every value escaped."""
-    if None in parts or "" in parts:
-        return None
-    return "".join([part if isinstance(part, Markup) else html.escape(printed(part)) for part in parts])
+def escaped(value: Any) -> str | None:
+    """A value inside a narrative."""
+    return None if value is None else html.escape(printed(value))
 
 
 def filled(values: list[Any]) -> list[Any]:
@@ -89,6 +81,6 @@ def field_checker(field: Field) -> Callable[[Any], Any]:
 
 
 RUNTIME: Mapping[str, Any] = {
-    "g_text": text, "g_markup": markup, "g_filled": filled, "g_some": some, "g_each": each, "g_wrapped": wrapped,
-    "g_copied": copied, "g_full_url": identity.full_url, "g_searched": identity.searched, "g_Markup": Markup,
+    "g_text": text, "g_escaped": escaped, "g_filled": filled, "g_some": some, "g_each": each, "g_wrapped": wrapped,
+    "g_copied": copied, "g_full_url": identity.full_url, "g_searched": identity.searched,
 }  # fmt: skip

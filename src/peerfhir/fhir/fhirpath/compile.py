@@ -36,17 +36,21 @@ _TEMPORAL = frozenset(("Date", "DateTime", "Time"))
 _FAMILY = {"Integer": "number", "Decimal": "number", "Date": "moment", "DateTime": "moment"}
 _PRINTABLE = frozenset(("String", "Integer", "Decimal", "Boolean", "Date", "DateTime", "Time"))
 _ARGUMENTS = {"where": (1, 1), "first": (0, 0), "exists": (0, 1), "not": (0, 0), "iif": (2, 3), "translate": (1, 1)}
-_KNOWN_ELSEWHERE = frozenset(
-    """empty all allTrue anyTrue allFalse anyFalse subsetOf supersetOf count distinct isDistinct select repeat ofType
-    sort single last tail skip take intersect exclude union combine coalesce toBoolean toInteger toLong toDecimal
-    toString toDate toDateTime toTime toQuantity convertsToBoolean convertsToInteger convertsToDecimal convertsToString
-    convertsToDate convertsToDateTime convertsToTime convertsToQuantity indexOf lastIndexOf substring startsWith
-    endsWith contains upper lower replace matches matchesFull replaceMatches length toChars trim split join encode
-    decode escape unescape abs ceiling exp floor ln log power round sqrt truncate aggregate sum min max avg children
-    descendants now today timeOfDay lowBoundary highBoundary precision comparable is as type trace defineVariable
-    extension hasValue getValue resolve memberOf conformsTo subsumes subsumedBy checkModifiers htmlChecks weight
-    ordinal getResourceKey getReferenceKey band fullUrl elementDefinition slice repeatAll""".split()
-)
+_KNOWN_ELSEWHERE = frozenset((
+    "empty", "all", "allTrue", "anyTrue", "allFalse", "anyFalse", "subsetOf", "supersetOf", "count", "distinct",
+    "isDistinct", "select", "repeat", "ofType", "sort", "single", "last", "tail", "skip", "take", "intersect",
+    "exclude", "union", "combine", "coalesce", "toBoolean", "toInteger", "toLong", "toDecimal", "toString",
+    "toDate", "toDateTime", "toTime", "toQuantity", "convertsToBoolean", "convertsToInteger",
+    "convertsToDecimal", "convertsToString", "convertsToDate", "convertsToDateTime", "convertsToTime",
+    "convertsToQuantity", "indexOf", "lastIndexOf", "substring", "startsWith", "endsWith", "contains", "upper",
+    "lower", "replace", "matches", "matchesFull", "replaceMatches", "length", "toChars", "trim", "split",
+    "join", "encode", "decode", "escape", "unescape", "abs", "ceiling", "exp", "floor", "ln", "log", "power",
+    "round", "sqrt", "truncate", "aggregate", "sum", "min", "max", "avg", "children", "descendants", "now",
+    "today", "timeOfDay", "lowBoundary", "highBoundary", "precision", "comparable", "is", "as", "type", "trace",
+    "defineVariable", "extension", "hasValue", "getValue", "resolve", "memberOf", "conformsTo", "subsumes",
+    "subsumedBy", "checkModifiers", "htmlChecks", "weight", "ordinal", "getResourceKey", "getReferenceKey",
+    "band", "fullUrl", "elementDefinition", "slice", "repeatAll",
+))  # fmt: skip
 _INSTEAD = {
     "!=": "write (a = b).not()", "empty": "write .exists().not()", "last": "only .first() is there",
     "single": "write .first()", "coalesce": "write iif(a.exists(), a, b)", "+": "join texts with &",
@@ -118,14 +122,15 @@ class Expressions:
         arguments = ast.arguments([], [ast.arg(place) for place in (ROOT_PLACE, *places)], None, [], [], None, [])
         tree = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, result)))
         names = list(self._scope.variables)
-        inner = eval(compile(tree, "<fhirpath>", "eval"), runtime(self._scope))  # noqa: S307 - a tree we built from checked syntax
+        code = compile(tree, "<fhirpath>", "eval")
+        inner = eval(code, runtime(self._scope))  # noqa: S307 - a tree built here from checked syntax, no text
         return lambda context, variables: inner(context, *(variables[name] for name in names))
 
 
-_CALLED = (
-    "below all_below field_of fields_of listed first single kept some flag truth both either negated concatenated "
-    "same same_lists same_time"
-).split()
+_CALLED = [
+    "below", "all_below", "field_of", "fields_of", "listed", "first", "single", "kept", "some", "flag", "truth",
+    "both", "either", "negated", "concatenated", "same", "same_lists", "same_time",
+]  # fmt: skip
 
 
 def name(identifier: str) -> ast.expr:
@@ -173,7 +178,7 @@ class _Emitter:
         text = value if isinstance(value, str) else None
         codes = frozenset((text,)) if text is not None and node.kind == "string" else None
         static = Static((node.kind,), "one", codes=codes, blank=value == "")
-        return Emitted(_decimal(value) if node.kind == "decimal" else ast.Constant(value), static, text)
+        return Emitted(_decimal(value) if isinstance(value, Decimal) else ast.Constant(value), static, text)
 
     def _variable(self, node: Variable) -> Emitted:
         bound = self.scope.variables.get(node.name)
@@ -209,7 +214,7 @@ class _Emitter:
         if base.type.kinds == ("object",):
             return Emitted(_field(base, node.name, step.type), step.type)
         function = "all_below" if step.type.card == "many" else "below"
-        return Emitted(call(function, base.code, ast.Constant(step.keys)), step.type)
+        return Emitted(call(function, base.code, _keys(step.keys)), step.type)
 
     def _unknown(self, node: Member, base: Static) -> ExpressionProblem:
         for kind in base.kinds:
@@ -383,6 +388,10 @@ def _field(base: Emitted, key: str, static: Static) -> ast.expr:
     return call("field_of", base.code, ast.Constant(key))
 
 
+def _keys(keys: tuple[str, ...]) -> ast.expr:
+    return ast.Tuple([ast.Constant(key) for key in keys], ast.Load())
+
+
 def _listed(value: Emitted) -> ast.expr:
     return value.code if value.type.card == "many" else call("listed", value.code)
 
@@ -425,4 +434,6 @@ def _refused(node: Expression) -> ExpressionProblem:
     return ExpressionProblem("PM122", node.offset, what, hint)
 
 
-__all__ = ["Bound", "Emitted", "Expressions", "Scope", "Static", "call", "emit", "name", "runtime", "table_place"]
+__all__ = [
+    "Bound", "Emitted", "Expressions", "Scope", "Static", "call", "emit", "name", "runtime", "table_place",
+]  # fmt: skip

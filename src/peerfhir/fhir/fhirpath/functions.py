@@ -1,7 +1,8 @@
-"""What compiled expressions call while they run. None is the empty collection of an expression with at most one value."""
+"""What compiled expressions call while they run; None is an empty collection of at most one value."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,10 @@ from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 
 Value = Any  # str | int | Decimal | bool | dict | list, as JSON has them
 
+# A date, a moment or a time of day: day, clock, offset
+_TIME = re.compile(
+    r"([0-9]{4}(?:-[0-9]{2}){0,2})?(?:(?:(?<=.)T|(?<!.))([0-9]{2}(?::[0-9]{2}){0,2}(?:\.[0-9]{1,9})?))?(Z|[+-][0-9]{2}:[0-9]{2})?"
+)
 _PRIMITIVES = (str, int, Decimal, bool)
 
 
@@ -194,26 +199,23 @@ def same_time(left: Value, right: Value) -> bool | None:
 
 def _parts(value: Value) -> tuple[list[Decimal], int | None]:
     """The numbers of a date or time and its offset in minutes; seconds and fractions are one number."""
-    if type(value) is not str or not value:
+    match = _TIME.fullmatch(value) if type(value) is str else None
+    if match is None:
         raise _misfit("a value that is not a date or time is compared as one")
-    day, _, clock = ("0-0-0", "", value) if ":" in value[:3] else value.partition("T")
+    day, clock, zone = match.groups()
     offset: int | None = None
-    try:
-        if clock.endswith("Z"):
-            clock, offset = clock[:-1], 0
-        elif len(clock) > 6 and clock[-6] in "+-":
-            sign = -1 if clock[-6] == "-" else 1
-            clock, zone = clock[:-6], clock[-5:]
-            offset = sign * (int(zone[:2]) * 60 + int(zone[3:]))
-        return [Decimal(part) for part in (*day.split("-"), *(clock.split(":") if clock else ()))], offset
-    except (ArithmeticError, ValueError):
-        raise _misfit("a value that is not a date or time is compared as one") from None
+    if zone:
+        minutes = 0 if zone == "Z" else int(zone[1:3]) * 60 + int(zone[4:])
+        offset = -minutes if zone.startswith("-") else minutes
+    numbers = (*(day or "0-0-0").split("-"), *(clock.split(":") if clock else ()))
+    return [Decimal(number) for number in numbers], offset
 
 
 def _in_utc(parts: list[Decimal], offset: int | None) -> list[Decimal]:
     minutes = int(parts[4]) if len(parts) > 4 else 0
     try:
-        at = datetime(*(int(part) for part in parts[:3]), int(parts[3]), minutes, tzinfo=UTC)
+        year, month, day, hour = (int(part) for part in parts[:4])
+        at = datetime(year, month, day, hour, minutes, tzinfo=UTC)
         moved = at - timedelta(minutes=offset or 0)
     except (ValueError, OverflowError):
         raise _misfit("a moment that the calendar does not have is compared") from None

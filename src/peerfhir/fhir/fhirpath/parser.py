@@ -115,8 +115,8 @@ _BINDS = {
     "*": 10, "/": 10, "div": 10, "mod": 10,
 }  # fmt: skip
 _SIGN_BINDS = 11
-_NEVER_NAMES = frozenset("and or xor implies div mod true false".split())
-_UNITS = frozenset("year month week day hour minute second millisecond".split())
+_NEVER_NAMES = frozenset(["and", "or", "xor", "implies", "div", "mod", "true", "false"])
+_UNITS = frozenset(["year", "month", "week", "day", "hour", "minute", "second", "millisecond"])
 
 
 def parse(text: str) -> Expression:

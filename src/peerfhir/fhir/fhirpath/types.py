@@ -10,12 +10,19 @@ from peerfhir.fhir.definitions import Definitions
 
 Card = Literal["one", "opt", "many"]  # exactly one, none or one, any number
 
+_STRINGS = (
+    "string", "markdown", "code", "id", "uri", "url", "canonical", "oid", "uuid", "base64Binary", "xhtml",
+)  # fmt: skip
 _SYSTEM = {
-    **dict.fromkeys("string markdown code id uri url canonical oid uuid base64Binary xhtml".split(), "String"),
-    **dict.fromkeys("integer positiveInt unsignedInt".split(), "Integer"),
-    "decimal": "Decimal", "boolean": "Boolean", "date": "Date", "dateTime": "DateTime", "instant": "DateTime",
+    **dict.fromkeys(_STRINGS, "String"),
+    **dict.fromkeys(("integer", "positiveInt", "unsignedInt"), "Integer"),
+    "decimal": "Decimal",
+    "boolean": "Boolean",
+    "date": "Date",
+    "dateTime": "DateTime",
+    "instant": "DateTime",
     "time": "Time",
-}  # fmt: skip
+}
 
 
 def system(kind: str) -> str:
@@ -127,7 +134,7 @@ class Scope:
             for one in several:
                 keys += [one.name] if one.name not in keys else []
                 card: Card = "many" if one.many else "one" if one.minimum and not one.choice else "opt"
-                static = Static((one.type,), card, codes=one.codes, blank=False, sure=False)
+                static = Static((one.type,), card, codes=one.codes, sure=False)
                 found = joined(found, static) if found else static
         if found is None:
             return None
