@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -47,11 +47,13 @@ class _Value:
 
     nullable  whether it can be None
     alive     Python that tells whether an expression below it gave something; True or False when that is known
+    own       `alive` asks whether the value itself is there
     """
 
     code: ast.expr
     nullable: bool
     alive: ast.expr | bool
+    own: bool = False
 
 
 def compiled(checked: Checked, *, careful: bool = False) -> Compiled:
@@ -163,7 +165,7 @@ class _Emitter:
                 place = self._fresh()
                 self._block.append(_assign(place, ast.Constant(None)))
                 self._if(node, lambda: self._block.append(_assign(place, self._value(node.body).code)))
-                return _Value(name(place), True, _is_there(name(place)))
+                return _maybe(name(place))
         what = f"{type(node).__name__} stands only in a list"
         raise TypeError(what)
 
@@ -172,12 +174,12 @@ class _Emitter:
         if self._careful:
             default = ast.List([], ast.Load()) if node.many else ast.Constant(None)
             code = self._careful_value(code, node.rule, default)
-            return _Value(code, True, _is_there(code))
+            return _maybe(code)
         if not node.nullable and not node.many:
             return _Value(code, False, True)
         place = self._fresh()
         self._do(_assign(place, code), node.rule)
-        return _Value(name(place), True, _is_there(name(place)))
+        return _maybe(name(place))
 
     def _checked(self, node: Leaf) -> ast.expr:
         """The expression with what happens to its value on the way: blanks dropped, form checked, wrapped, copied."""
@@ -211,11 +213,14 @@ class _Emitter:
             self._build(place, parts, missing, node)
             return _Value(name(place), False, is_dynamic(node))
         alive = [part.alive for *_, part in parts if isinstance(part.alive, ast.expr)]
+        if len(alive) == 1:  # the structure is there exactly when this part is: no second test inside
+            parts = [(key, child, replace(part, nullable=False) if part.own else part) for key, child, part in parts]
+            missing = [(key, child) for key, child, part in parts if key in node.needed and part.nullable]
         self._block.append(_assign(place, ast.Constant(None)))
         inside = self._inside(lambda: self._build(place, parts, missing, node))
         test = ast.BoolOp(ast.Or(), alive) if len(alive) > 1 else alive[0]
         self._do(ast.If(test, inside, []), node.rule)
-        return _Value(name(place), True, _is_there(name(place)))
+        return _maybe(name(place))
 
     def _build(
         self, place: str, parts: list[tuple[str, Node, _Value]], missing: list[tuple[str, Node]], node: Struct
@@ -258,7 +263,7 @@ class _Emitter:
             return _Value(name(place), False, alive)
         found = self._named(ast.BoolOp(ast.Or(), [name(place), ast.Constant(None)]), node.rule)
         if flag:
-            return _Value(found.code, True, name(flag) if is_dynamic(node) else False)
+            return replace(found, alive=name(flag) if is_dynamic(node) else False, own=False)
         return found
 
     def _collect(self, node: Node, place: str, flag: str | None, counts: bool = False) -> None:
@@ -294,7 +299,7 @@ class _Emitter:
     def _named(self, code: ast.expr, rule: Rule) -> _Value:
         place = self._fresh()
         self._do(_assign(place, code), rule)
-        return _Value(name(place), True, _is_there(name(place)))
+        return _maybe(name(place))
 
     # --- statements -----------------------------------------------------------------------------------------------
 
@@ -320,6 +325,10 @@ class _Emitter:
     def _fresh(self) -> str:
         self._count += 1
         return f"t{self._count}"
+
+
+def _maybe(code: ast.expr) -> _Value:
+    return _Value(code, True, _is_there(code), own=True)
 
 
 def _g(function: str, *arguments: ast.expr) -> ast.expr:

@@ -300,8 +300,9 @@ class RecordReader:
             return self._list(field, raw, where, problems)
         if not self._typed and isinstance(raw, (list, tuple)) and len(raw) == 1:
             raw = raw[0]  # a form gives a list for every name
+        before = len(problems)
         value = self._one(field, raw, f"{where}/{field.key}", problems)
-        if value is None and field.required:
+        if value is None and field.required and len(problems) == before:
             problems.append(Problem(field.mark, "PM701", f"{where}/{field.key}", "a required field has no value"))
         return value
 
@@ -315,9 +316,10 @@ class RecordReader:
                 problems.append(Problem(field.mark, "PM702", f"{where}/{field.key}", "a list is expected"))
                 return []
             raw = [raw]
+        before = len(problems)
         read = [self._one(field, one, f"{where}/{field.key}/{at}", problems) for at, one in enumerate(raw)]
         values = [one for one in read if one is not None]
-        if not values and field.required and field.kind != "object":
+        if not values and field.required and field.kind != "object" and len(problems) == before:
             problems.append(Problem(field.mark, "PM701", f"{where}/{field.key}", "a required field has no value"))
         return values
 
