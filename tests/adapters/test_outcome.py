@@ -9,6 +9,7 @@ import pytest
 
 from peerfhir.adapters import outcome as outcomes
 from peerfhir.adapters.author import author
+from peerfhir.adapters.instruments import load_instruments
 from peerfhir.adapters.pieces import PIECES
 from peerfhir.adapters.writeback import plan
 from peerfhir.errors import MappingFailed
@@ -16,6 +17,7 @@ from peerfhir.fhir.writer import write
 from peerfhir.mapping.registry import Mappings
 from peerfhir.pathway.vocabulary import Piece
 from peerfhir.practice.moods import MOODS, complaint
+from tests.adapters.conftest import MAPPINGS
 from tests.adapters.making import Maker
 from tests.adapters.offers import OFFERS, endpoint
 
@@ -159,3 +161,16 @@ def test_every_form_the_plan_chooses_is_one_the_hospital_takes(mappings: Mapping
             assert resource["resourceType"] == rung.form
             rule = MOODS[name].rules.get(rung.form)
             assert rule is None or complaint(rule, resource) is None
+
+
+def test_the_questionnaire_that_ships_goes_out_whole(mappings: Mappings) -> None:
+    phq9 = load_instruments(MAPPINGS.parent / "config" / "instruments")["phq-9"]
+    maker = Maker(SEED)
+    answers = {item.link_id: maker.random.choice(item.options).code for item in phq9.items if item.options}
+    outcome = replace(maker.outcome(maker.person(), phq9), instrument_id="phq-9", answers=answers)
+    for piece in (Piece.RESPONSE, Piece.TOTAL, Piece.PANEL):
+        author(outcomes.to_fhir(mappings, piece, outcome, phq9, maker.refs()))
+    for link_id in answers:
+        made = outcomes.to_fhir(mappings, Piece.ITEM, outcome, phq9, maker.refs(), link_id)
+        author(made)
+        assert made["identifier"][0]["value"] == f"{outcome.number}#{link_id.strip('/')}"

@@ -10,7 +10,15 @@ from peerfhir.fhir.reader import Json
 def author(resource: Json) -> bytes:
     """The bytes of a resource that is fit to leave.
 
-    Raises  MappingFailed (never) with every error as "place: code"; no value of the record is in it
+    Raises  MappingFailed (never) with every error and its place; no value of the record is in it
+    """
+    return writer.write(checked(resource))
+
+
+def checked(resource: Json) -> Json:
+    """The resource itself, when it is fit to leave.
+
+    Raises  MappingFailed (never), as `author`
     """
     errors = [finding for finding in validate.validate(resource) if finding.severity in ("fatal", "error")]
     if errors:
@@ -21,4 +29,4 @@ def author(resource: Json) -> bytes:
             place=errors[0].expression,
             advice="Mend the mapping, then run the message again.",
         )
-    return writer.write(resource)
+    return resource

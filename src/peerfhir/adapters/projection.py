@@ -12,6 +12,7 @@ from peerfhir.adapters import engagement as engagements
 from peerfhir.adapters import outcome as outcomes
 from peerfhir.adapters import people
 from peerfhir.adapters import referral as referrals
+from peerfhir.adapters.author import checked
 from peerfhir.adapters.pieces import Refs
 from peerfhir.fhir.labels import Projected
 from peerfhir.fhir.reader import Json
@@ -84,7 +85,7 @@ def _referral(mappings: Mappings, referral: Referral, context: Context) -> list[
     shown = outward(referral, choice_recorded=has_chosen(person), attendance=False)
     ours = referrals.status_to_fhir(mappings, referral, shown, here.refs, here.engagement, program=context.program)
     merged = referrals.merge_task(current, ours)
-    return [Projected(merged, ShareClass.EXISTENCE.value, referral.person_id)]
+    return [Projected(checked(merged), ShareClass.EXISTENCE.value, referral.person_id)]
 
 
 def _engagement(mappings: Mappings, engagement: Engagement, context: Context) -> list[Projected]:
@@ -186,7 +187,8 @@ def _order(referral_id: str | None, context: Context) -> Referral | None:
 
 def _own(resource: Json, resource_id: str, share_class: str, person_id: str) -> Projected:
     head = {"resourceType": resource["resourceType"], "id": resource_id}
-    return Projected({**head, **{key: resource[key] for key in resource if key not in head}}, share_class, person_id)
+    whole = {**head, **{key: resource[key] for key in resource if key not in head}}
+    return Projected(checked(whole), share_class, person_id)
 
 
 def _with_patient(here: _Here, made: list[Projected]) -> list[Projected]:
