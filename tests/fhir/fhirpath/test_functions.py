@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, seed
+from hypothesis import strategies as st
+
+from peerfhir.fhir.fhirpath import functions
+from peerfhir.fhir.fhirpath.problems import EvaluationProblem
+
+THREE = (True, False, None)
+
+
+def worlds(value: bool | None) -> set[bool]:
+    """What an unknown value could be."""
+    return {True, False} if value is None else {value}
+
+
+def agreed(results: set[bool]) -> bool | None:
+    return results.pop() if len(results) == 1 else None
+
+
+@pytest.mark.parametrize(("left", "right"), itertools.product(THREE, THREE))
+def test_and_or_not_say_what_holds_in_every_possible_world(left: bool | None, right: bool | None) -> None:
+    pairs = list(itertools.product(worlds(left), worlds(right)))
+    assert functions.both(left, right) is agreed({a and b for a, b in pairs})
+    assert functions.either(left, right) is agreed({a or b for a, b in pairs})
+    assert functions.negated(left) is agreed({not a for a in worlds(left)})
+
+
+def test_nothing_equals_nothing() -> None:
+    assert functions.same(None, "a") is None
+    assert functions.same("a", None) is None
+    assert functions.same_lists([], ["a"], False) is None
+    assert functions.same_time(None, "2020") is None
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "equal"),
+    [
+        (1, Decimal("1.0"), True), ("1", 1, False), (True, 1, False), (False, 0, False), ("a", "a", True),
+        ({"a": 1, "b": [1]}, {"b": [1], "a": 1}, True), ({"a": 1}, {"a": 1, "b": 2}, False), ([1], [1, 2], False),
+    ],
+)  # fmt: skip
+def test_values_are_equal_by_type_and_content(left: object, right: object, equal: bool) -> None:
+    assert functions.same(left, right) is equal
+    assert functions.same(right, left) is equal
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "equal"),
+    [
+        (["a", "b"], ["a", "b"], True), (["a", "b"], ["b", "a"], False), (["a"], ["a", "a"], False), (["a"], [1], False),
+    ],
+)  # fmt: skip
+def test_collections_are_equal_item_by_item_in_order(left: list[object], right: list[object], equal: bool) -> None:
+    assert functions.same_lists(left, right, False) is equal
+
+
+MOMENTS = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+
+
+@seed(5)
+@given(MOMENTS, OFFSETS, OFFSETS, st.integers(0, 3))
+def test_one_moment_is_equal_in_every_zone(at: datetime, here: timezone, there: timezone, seconds: int) -> None:
+    at = at.replace(microsecond=0)
+    left, right = at.astimezone(here).isoformat(), (at + timedelta(seconds=seconds)).astimezone(there).isoformat()
+    if len(left) == len(right) == len("2020-01-01T00:00:00+00:00"):
+        assert functions.same_time(left, right) is (seconds == 0)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "equal"),
+    [
+        ("2026-02-01", "2026-02-01", True), ("2026-02", "2026-02-01", None), ("2026-02", "2026-03-01", False),
+        ("2026-02-01T10:00:00Z", "2026-02-01", None), ("2026-02-01T10:00:00Z", "2026-02-02", False),
+        ("2026-02-01T10:00:00", "2026-02-01T10:00:00Z", None), ("2026-02-01T10:00:00.0Z", "2026-02-01T10:00:00Z", True),
+        ("10:00", "10:00:00", None), ("10:00:00", "10:00:01", False), ("10:00:00", "10:00:00", True),
+        ("2026-02-01T10:00Z", "2026-02-01T10:00:00Z", None),
+    ],
+)  # fmt: skip
+def test_times_of_different_precision_are_equal_unequal_or_unknown(left: str, right: str, equal: bool | None) -> None:
+    assert functions.same_time(left, right) is equal
+    assert functions.same_time(right, left) is equal
+
+
+@seed(6)
+@given(st.one_of(st.text(), st.integers(), st.dictionaries(st.text(), st.integers()), st.just("2020-99-99T99:99:99Z")))
+def test_what_is_no_time_is_an_error_and_not_a_crash(value: object) -> None:
+    try:
+        result = functions.same_time(value, "2020-01-01T00:00:00+01:00")
+    except EvaluationProblem as problem:
+        assert problem.rule == "PM712"
+    else:
+        assert result in (True, False, None)
+
+
+def test_navigation_leaves_out_nulls_and_flattens_lists() -> None:
+    people = [{"name": [{"given": ["A", None]}]}, {"name": None}, {}, {"name": [{"given": ["B"]}]}]
+    assert functions.all_below(functions.all_below(people, ("name",)), ("given",)) == ["A", "B"]
+    assert functions.below({"b": 0}, ("a", "b")) == 0
+    assert functions.below(None, ("a",)) is None
+    assert functions.fields_of([{"a": ["x"]}, {"a": []}, {"a": ["y"]}], "a") == ["x", "y"]
+
+
+@pytest.mark.parametrize("value", ["text", 5, True, ["x"]])
+def test_input_of_the_wrong_shape_is_an_error_of_the_record(value: object) -> None:
+    with pytest.raises(EvaluationProblem):
+        functions.below(value, ("a",))
+    with pytest.raises(EvaluationProblem):
+        functions.below({"a": [1]}, ("a",))
+    with pytest.raises(EvaluationProblem):
+        functions.all_below([value], ("a",))
+    with pytest.raises(EvaluationProblem):
+        functions.text({"a": value})
+    with pytest.raises(EvaluationProblem):
+        functions.flag("true")
+
+
+def test_values_are_printed_as_fhirpath_prints_them() -> None:
+    printed = [functions.text(value) for value in ("a", 5, Decimal("1.20"), Decimal("1E+2"), True, False, None)]
+    assert printed == ["a", "5", "1.20", "100", "true", "false", ""]
+    assert functions.concatenated("a", None, 1) == "a1"
+
+
+def test_one_value_is_needed_where_a_singleton_is() -> None:
+    assert functions.single([]) is None
+    assert functions.single(["a"]) == "a"
+    with pytest.raises(EvaluationProblem):
+        functions.single(["a", "b"])
+    assert functions.truth("anything") is True
+    assert functions.first([]) is None
