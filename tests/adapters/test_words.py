@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 from peerfhir.adapters import words
 from peerfhir.pathway.referral import CLOSED_FORM, Outward
@@ -41,3 +42,8 @@ def test_a_score_is_told_with_its_range() -> None:
     instrument = maker.instrument()
     outcome = replace(maker.outcome(maker.person(), instrument), total=maker.instrument().scale.high, band_label=None)
     assert words.of_score(outcome, instrument).endswith("Total score 27 of 27.")
+
+
+def test_a_moment_is_exported_to_the_second_with_its_own_offset() -> None:
+    eastern = timezone(timedelta(hours=-5))
+    assert words.instant(datetime(2026, 11, 25, 10, 0, 5, 123456, eastern)) == "2026-11-25T10:00:05-05:00"

@@ -36,8 +36,8 @@ def to_fhir(mappings: Mappings, grant: Grant, refs: Refs, program: Program) -> J
     record: Json = {
         "number": grant.id,
         "active": grant.ended_at is None,
-        "granted_at": grant.granted_at.isoformat(),
-        "ends_at": min(ends).isoformat() if ends else None,
+        "granted_at": words.instant(grant.granted_at),
+        "ends_at": words.instant(min(ends)) if ends else None,
         "share_class": grant.share_class.value,
         "recipient": grant.recipient.value,
         "purpose": grant.purpose,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from peerfhir.adapters import words
 from peerfhir.adapters.pieces import Refs
 from peerfhir.fhir.reader import Json
 from peerfhir.mapping.registry import Mappings
@@ -18,8 +19,8 @@ def to_fhir(mappings: Mappings, engagement: Engagement, refs: Refs, program: Pro
     record: Json = {
         "number": engagement.number,
         "status": engagement.status,
-        "started_at": engagement.started_at.isoformat() if engagement.started_at else None,
-        "ended_at": engagement.ended_at.isoformat() if engagement.ended_at else None,
+        "started_at": words.instant(engagement.started_at) if engagement.started_at else None,
+        "ended_at": words.instant(engagement.ended_at) if engagement.ended_at else None,
         "patient_ref": refs.patient,
         "request_ref": refs.request,
         "program_ref": refs.program,

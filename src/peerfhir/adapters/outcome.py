@@ -74,7 +74,7 @@ def _facts(outcome: Outcome, instrument: Instrument, refs: Refs) -> Json:
         "band": outcome.band_label,
         "absent_reason": (outcome.absent_reason or "unknown") if outcome.total is None else None,
         "method": outcome.administered_by,
-        "answered_at": outcome.answered_at.isoformat(),
+        "answered_at": words.instant(outcome.answered_at),
         "performer_ref": refs.patient if by_person else refs.program,
         "patient_ref": refs.patient,
         "request_ref": refs.request,

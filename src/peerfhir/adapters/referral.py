@@ -181,4 +181,4 @@ def _joined(texts: list[str] | None) -> str | None:
 
 
 def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None
+    return words.instant(moment) if moment else None

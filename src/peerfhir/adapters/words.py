@@ -18,6 +18,11 @@ def attachment(text: str) -> Json:
     return {"data": base64.b64encode(body).decode("ascii"), "size": len(body)}
 
 
+def instant(moment: datetime) -> str:
+    """A moment as it is exported: to the second, with the offset of the record."""
+    return moment.isoformat(timespec="seconds")
+
+
 def of_encounter(encounter: Encounter, peer: Peer | None) -> str:
     """That a meeting took place: when, how and how long; with the peer's name only when it may go out."""
     what = "Peer support group" if encounter.service in GROUPS else "Peer support meeting"
