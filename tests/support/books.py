@@ -78,7 +78,8 @@ class MemoryBooks:
     def state(self) -> str:
         """Everything that is kept, as one text to compare."""
         shelf = self.shelf
-        return repr((shelf.records, shelf.waiting, len(shelf.saves), shelf.numbers))
+        kept = {kind: records for kind, records in shelf.records.items() if records}
+        return repr((kept, shelf.waiting, len(shelf.saves), shelf.numbers))
 
     def now(self) -> datetime:
         return self.shelf.now

@@ -136,7 +136,7 @@ class Referral:
     received_at: datetime | None = None
     accepted_at: datetime | None = None
     completed_at: datetime | None = None  # the Task was completed; the engagement goes on
-    completed_as: Status | None = None  # the status it had then
+    completed_as: Status | None = None  # the status it had then; closed: the end was the completion
     engagement_status: str | None = None  # copied from the engagement: active | onhold | finished
     closed_at: datetime | None = None  # all is over: the referral, and its engagement where there was one
     told: Outward | None = None  # the last outward form: what others were told
@@ -352,13 +352,13 @@ def _after_completion(referral: Referral) -> Outward:
     if status in (Status.REDIRECTED, Status.TRANSFERRED):
         to = referral.status_reason if status is Status.REDIRECTED else None
         return Outward(TaskStatus.COMPLETED, status, SHOWN[status], to)
-    if referral.closed_at is not None and referral.closed_at != referral.completed_at:
+    if status is Status.CLOSED:
+        return Outward(TaskStatus.COMPLETED, Status.ENROLLED, "Finished working together", None)
+    if referral.closed_at is not None:
         return replace(CLOSED_FORM, task_status=TaskStatus.COMPLETED)
     if referral.status is Status.ENROLLED:
         status = Status.ENROLLED
     display = SHOWN[Status.PAUSED] if is_paused(referral) else SHOWN[status]
-    if referral.closed_at is not None:
-        display = "Finished working together"  # complete_on episode-closed: this end is the completion
     return Outward(TaskStatus.COMPLETED, status, display, None)
 
 

@@ -258,13 +258,23 @@ def _part(books: Books, referral_id: str, *, knows: bool) -> Referral:
     return keep(books, person, after)
 
 
+_IN_TOUCH = (Status.CONTACT_MADE, Status.INTRO_SCHEDULED, Status.INTRO_DONE, Status.DECIDING)
+
+
 def log_contact(books: Books, referral_id: str, channel: Modality, outcome: ContactOutcome) -> Referral:
-    """Note one attempt to reach the person; an answer is contact made, anything else is still reaching out."""
+    """Note one attempt to reach the person; an answer is contact made, anything else is still reaching out.
+
+    Once they are in touch, further attempts are noted and move nothing.
+    """
     referral = books.referral(referral_id)
     event = Event.MAKE_CONTACT if outcome is ContactOutcome.ANSWERED else Event.REACH_OUT
+    after = referral
+    if referral.status not in _IN_TOUCH:
+        after = move(referral, event, books.actor, books.program, books.now())
+    elif books.actor.role is not Role.PEER or not is_theirs(referral, books.actor):
+        raise WrongActor
     attempt = ContactAttempt(books.now(), books.actor.id, channel.value, outcome)
-    attempts = (*referral.attempts, attempt)
-    return _step(books, referral_id, event, None, lambda r: replace(r, attempts=attempts))
+    return keep(books, books.person(referral.person_id), replace(after, attempts=(*referral.attempts, attempt)))
 
 
 def book_meeting(books: Books, referral_id: str, at: datetime) -> Referral:

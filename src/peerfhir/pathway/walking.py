@@ -126,7 +126,7 @@ def close_engagement(books: Books, referral_id: str, reason: ClosingReason) -> E
             before_pause=None,
             task_status=TaskStatus.COMPLETED,
             completed_at=now,
-            completed_as=Status.ENROLLED,
+            completed_as=Status.CLOSED,
         )
     release_peer(books, referral)
     keep(books, person, end_engagement(books, after, reason))
