@@ -140,7 +140,7 @@ def _bounded(response: requests.Response, headers: Mapping[str, str]) -> bytes:
 
 
 def _parts(response: requests.Response) -> Iterator[bytes]:
-    return response.raw.stream(_CHUNK, decode_content=False)  # type: ignore[no-any-return]
+    return response.raw.stream(_CHUNK, decode_content=False)
 
 
 def _failure_of(error: BaseException, left: bool) -> Failure:

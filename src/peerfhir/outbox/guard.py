@@ -127,7 +127,7 @@ class _TimedReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         self._sock.settimeout(_wire.get().patience())
-        return self._raw.readinto(buffer)  # type: ignore[attr-defined, no-any-return]
+        return self._raw.readinto(buffer)
 
     def close(self) -> None:
         self._raw.close()
@@ -143,7 +143,7 @@ class _TimedResponse(http.client.HTTPResponse):
 class _Guarded(HTTPConnection):
     """A connection that looks whom it has reached before it says a word."""
 
-    response_class = _TimedResponse  # type: ignore[assignment]
+    response_class = _TimedResponse
     secure = False
 
     def _new_conn(self) -> socket.socket:
@@ -167,7 +167,7 @@ class _Guarded(HTTPConnection):
         super().send(data)
 
 
-class _GuardedTls(_Guarded, HTTPSConnection):  # type: ignore[misc]
+class _GuardedTls(_Guarded, HTTPSConnection):
     secure = True
 
 
@@ -183,5 +183,5 @@ class GuardedAdapter(HTTPAdapter):
     """The requests adapter whose every connection is checked; nothing is tried twice here."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
