@@ -51,7 +51,8 @@ def _granted(caller: Caller, recipient: Recipient, now: datetime) -> Exists:
         first.type == row.type,
         first.id == row.id,
         first.version == 1,
-        first.updated_at >= type_coerce(grant.granted_at, BigInteger),
+        # the store keeps milliseconds, the ledger microseconds
+        first.updated_at > type_coerce(grant.granted_at, BigInteger) - 1000,
     )
     return (
         exists()

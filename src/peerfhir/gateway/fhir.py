@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from typing import Any
 
 from flask import Blueprint, g, request
@@ -16,10 +17,14 @@ from peerfhir.config import EndpointSettings
 from peerfhir.errors import Forbidden, PreconditionMissing
 from peerfhir.fhir import capability
 from peerfhir.fhir.labels import Labels
+from peerfhir.fhir.parameters import PARAMETERS
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.rest import Call, Change, Rest
+from peerfhir.fhir.search import Query
 from peerfhir.fhir.store import Store
+from peerfhir.fhir.stored import Page, Stored
 from peerfhir.gateway import door, rest, task
+from peerfhir.gateway.authorize import token_url
 from peerfhir.gateway.parts import Parts
 from peerfhir.gateway.refusals import fault_of
 from peerfhir.inbox import receive
@@ -34,12 +39,8 @@ _RELATIVE = re.compile(r"[A-Z][A-Za-z]{1,40}/[A-Za-z0-9.-]{1,64}")
 def create_fhir(own: Parts) -> Blueprint:
     """The blueprint of our own FHIR API."""
     desk = _Desk(own)
-    api = Rest(desk.open, desk.capability)
-    return rest.mount("fhir", "/fhir", api, _authenticate)
-
-
-def _authenticate() -> None:
-    g.caller = door.caller(request)
+    api = Rest(desk.open, desk.capability, admit=desk.admit)
+    return rest.mount("fhir", "/fhir", api, lambda: door.caller(request), base=f"{own.settings.base_url}/fhir")
 
 
 class _Desk:
@@ -49,32 +50,56 @@ class _Desk:
         self._own = own
         self._statement: Json | None = None
 
+    def admit(self, call: Call, interaction: str, resource_type: str) -> None:
+        """Scopes before a body is judged: who may not write a type learns nothing about what is wrong with it."""
+        with self._denials(call):
+            _check_scope(call.caller, interaction, resource_type)
+
     @contextmanager
     def open(self, call: Call, write: bool) -> Iterator[ClientSession]:
-        """The session of the caller at the door; a refusal of the policy leaves its mark in the audit."""
-        caller: Caller = g.caller
+        """The session of the caller at the door."""
+        caller: Caller = call.caller
         transaction = writing if write else reading
-        try:
-            with transaction(self._own.engine) as connection:
-                session = ClientSession(connection, caller, self._own, g.execution_id)
-                yield session
-        except Forbidden:
-            self._note(caller, [("deny", call.path.partition("?")[0][:100], None)], "denied")
-            raise
+        with self._denials(call), transaction(self._own.engine) as connection:
+            session = ClientSession(connection, caller, self._own, g.execution_id)
+            yield session
         if session.disclosed:
             # before the answer leaves: what cannot be accounted for is not disclosed
             self._note(caller, [("disclose", what, who) for what, who in sorted(session.disclosed.items())], "ok")
+
+    def capability(self) -> Json:
+        """Our CapabilityStatement, made once."""
+        if self._statement is None:
+            settings = self._own.settings
+            self._statement = capability.build(
+                "PeerFHIR",
+                version=metadata.version("peerfhir"),
+                base=f"{settings.base_url}/fhir",
+                oauth={"token": token_url(settings)},
+                description="Referrals to peer support, and what comes back of them. JSON only: XML is refused.",
+            )
+        return self._statement
+
+    @contextmanager
+    def _denials(self, call: Call) -> Iterator[None]:
+        """A refusal of the policy leaves its mark in the audit, apart from what is rolled back."""
+        try:
+            yield
+        except Forbidden:
+            # of the address the type alone: what follows it is the sender's own words
+            kind = call.path.partition("/")[0]
+            self._note(call.caller, [("deny", kind if kind in PARAMETERS else "transaction", None)], "denied")
+            raise
 
     def _note(self, caller: Caller, lines: Iterable[tuple[str, str, str | None]], outcome: str) -> None:
         with self._own.office.work(caller.actor(), execution_id=g.execution_id) as work:
             for action, subject, person_id in lines:
                 work.audit(action, subject, person_id, outcome)
 
-    def capability(self) -> Json:
-        """Our CapabilityStatement, made once."""
-        if self._statement is None:
-            self._statement = capability.build(f"{self._own.settings.base_url}/fhir")
-        return self._statement
+
+def _check_scope(caller: Caller, interaction: str, resource_type: str) -> None:
+    if not scopes.allows(caller.scopes, interaction, resource_type):
+        raise Forbidden("The token has no scope for that.", advice=f"Ask for one that covers {resource_type}.")
 
 
 class ClientSession:
@@ -86,19 +111,26 @@ class ClientSession:
         self._execution_id = execution_id
         self._connection = connection
         self._endpoint = own.endpoints.get(caller.endpoint or "")
-        self.disclosed: dict[str, str | None] = {}  # "Type/id" -> person, of what a grant let this caller read
         self.labels = Labels(source=caller.source)
-        self.store = Store(connection, caller.program_id, own.clock, self._visible)
+        self.store = _WatchedStore(connection, caller.program_id, own.clock, self._visible)
+
+    @property
+    def disclosed(self) -> dict[str, str | None]:
+        """ "Type/id" -> person, of what a grant let this caller read."""
+        return {
+            reference: labels.person_id
+            for reference, labels in self.store.seen.items()
+            if labels.share_class is not None and labels.source != self._caller.source
+        }
 
     def _visible(self, query: Any) -> Any:
         return policy.visible(query, self._caller, self._own.clock.now())
 
-    def may(self, interaction: str, type: str) -> None:  # noqa: A002 - FHIR's own word
+    def may(self, interaction: str, resource_type: str, /) -> None:
         """Raises Forbidden unless the token's scopes hold for this interaction."""
-        if not scopes.allows(self._caller.scopes, interaction, type):
-            raise Forbidden("The token has no scope for that.", advice=f"Ask for one that covers {type}.")
+        _check_scope(self._caller, interaction, resource_type)
 
-    def before_write(self, method: str, resource: Json, previous: Json | None, if_match: str | None) -> Json:
+    def before_write(self, method: str, resource: Json, previous: Json | None, if_match: str | None, /) -> Json:
         """What is stored of what was sent; for a Task, what its requester may write."""
         is_task = resource.get("resourceType") == "Task"
         if previous is None:
@@ -107,14 +139,14 @@ class ClientSession:
             raise Forbidden("Only who sent it may change it.")
         if not is_task:
             return resource
-        if if_match is None and (self._endpoint is None or self._endpoint.require_if_match):
+        if if_match in (None, "*") and (self._endpoint is None or self._endpoint.require_if_match):
             raise PreconditionMissing("Say which version you have read.", place="If-Match")
         try:
             return task.changed_task(previous, resource)
         except Refusal as refusal:
             raise fault_of(refusal) from refusal
 
-    def after_writes(self, changes: Sequence[Change], call: Call) -> None:
+    def after_writes(self, changes: Sequence[Change], call: Call, /) -> None:
         """Keep what has to be worked on, where it has to be written back to, and who did it: in this commit."""
         self._remember_addresses(changes)
         written = [change for change in changes if change.method != "matched"]
@@ -150,6 +182,36 @@ class ClientSession:
             }
             new = {"reference": theirs, "etag": None, "at": self._own.clock.now()}
             insert_or_update(self._connection, remote, tuple(key), {**key, **new}, new)
+
+
+class _WatchedStore(Store):
+    """A store that remembers what it has given out."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.seen: dict[str, Labels] = {}
+
+    def read(self, resource_type: str, resource_id: str) -> Stored:
+        return self._see(super().read(resource_type, resource_id))
+
+    def vread(self, resource_type: str, resource_id: str, version: int) -> Stored:
+        return self._see(super().vread(resource_type, resource_id, version))
+
+    def read_many(self, references: Iterable[str]) -> dict[str, Stored]:
+        found = super().read_many(references)
+        for one in found.values():
+            self._see(one)
+        return found
+
+    def search(self, resource_type: str, query: Query | str = "") -> Page:
+        page = super().search(resource_type, query)
+        for one in page.rows:
+            self._see(one)
+        return page
+
+    def _see(self, one: Stored) -> Stored:
+        self.seen[one.reference] = one.labels
+        return one
 
 
 def _below(endpoint: EndpointSettings | None, full_url: str | None) -> str | None:
