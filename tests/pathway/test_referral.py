@@ -222,7 +222,9 @@ def test_three_ends_leave_as_one_and_the_same_message(choice, attendance):
 @pytest.mark.parametrize("choice", [True, False])
 @pytest.mark.parametrize("status", [*OPEN, *FINAL])
 def test_a_status_that_needs_a_reason_never_leaves_without_one(status, choice):
-    told = outward(replace(standing(status), status_reason="why"), choice_recorded=choice, attendance=True)
+    told = outward(
+        replace(standing(status), status_reason="why", question="why"), choice_recorded=choice, attendance=True
+    )
     assert told.reason or told.task_status not in NEEDS_STATUS_REASON
 
 

@@ -75,11 +75,12 @@ class MemoryBooks:
     def later(self, **delta: float) -> None:
         self.shelf.now += timedelta(**delta)
 
-    def state(self) -> str:
-        """Everything that is kept, as one text to compare."""
+    def state(self) -> object:
+        """Everything that is kept, to compare: the records are frozen, so a shallow copy holds still."""
         shelf = self.shelf
-        kept = {kind: records for kind, records in shelf.records.items() if records}
-        return repr((kept, shelf.waiting, len(shelf.saves), shelf.numbers))
+        kept = {kind: dict(records) for kind, records in shelf.records.items() if records}
+        waiting = [(w.owed, w.at, w.referral, w.cancelled) for w in shelf.waiting]
+        return kept, waiting, len(shelf.saves), dict(shelf.numbers)
 
     def now(self) -> datetime:
         return self.shelf.now

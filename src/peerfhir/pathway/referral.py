@@ -127,6 +127,7 @@ class Referral:
     decline_reason: str | None = None
     before_pause: Status | None = None  # where `resume` goes back to from paused
     before_question: Status | None = None  # and from info-needed
+    question: str | None = None  # asked of the referrer, while it is open
     peer_id: str | None = None  # the peer the person chose; theirs from `assigned` on
     peer_accepted_at: datetime | None = None
     refused_peers: frozenset[str] = frozenset()  # not to be proposed again for this referral
@@ -216,7 +217,8 @@ def move(
         raise AttemptsMissing(field="reason")
     status = transition.to or _came_from(referral)
     task = task_status_of(status, program.complete_on, referral.task_status)
-    return replace(_with_memory(referral, event, now, status, task), status_reason=reason)
+    after = replace(_with_memory(referral, event, now, status, task), status_reason=reason)
+    return replace(after, question=reason) if event is Event.ASK_QUESTION else after
 
 
 def _allowed(referral: Referral, event: Event, actor: Actor, program: Program) -> Transition:
@@ -268,7 +270,7 @@ def _with_memory(referral: Referral, event: Event, now: datetime, status: Status
     elif event is Event.RESUME and referral.status is Status.PAUSED:
         after = replace(after, before_pause=None)
     elif event is Event.RESUME:
-        after = replace(after, before_question=None)
+        after = replace(after, before_question=None, question=None)
     elif event in (Event.START_MATCHING, Event.WAITLIST):
         after = replace(after, peer_id=None, peer_accepted_at=None, proposals=(), meeting_at=None)
     elif event in (Event.MISS, Event.MOVE):
@@ -309,7 +311,7 @@ def _told_at_least(referral: Referral, wanted: TaskStatus) -> TaskStatus:
 
 def _reason_of(referral: Referral) -> str | None:
     if referral.status is Status.INFO_NEEDED:
-        return referral.status_reason  # the question, typed for the referrer
+        return referral.question
     return "Paused." if referral.status is Status.PAUSED else None  # never who asked, nor why
 
 
@@ -317,7 +319,7 @@ def _before_choice(referral: Referral) -> Outward:
     """Only what says nothing about the person; a question to the referrer is about the order."""
     if referral.status is Status.INFO_NEEDED and referral.task_status is not TaskStatus.COMPLETED:
         task = _told_at_least(referral, referral.task_status)
-        return Outward(task, Status.INFO_NEEDED, SHOWN[Status.INFO_NEEDED], referral.status_reason)
+        return Outward(task, Status.INFO_NEEDED, SHOWN[Status.INFO_NEEDED], referral.question)
     status = referral.status
     if status is Status.PAUSED:
         status = referral.before_pause or Status.TRIAGE
