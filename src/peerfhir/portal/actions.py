@@ -222,7 +222,11 @@ class Step:
 def step_of(action: Action, referral: Referral, words: Words, given: str, filled: Filled | None) -> Step:
     """The step with its words; `filled` is what was entered when it came back with a mistake."""
     key = f"step.{action.name}"
-    label = f"{key}_move" if action.name == "meeting" and referral.meeting_at else key
+    label = key
+    if action.name == "meeting" and referral.meeting_at:
+        label = "step.meeting_move"
+    if action.name == "propose" and referral.proposals:
+        label = "step.propose_again"
     controls = action.controls(words)
     if filled is not None:
         controls = tuple(filled.into(control) for control in controls)

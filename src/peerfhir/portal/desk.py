@@ -112,7 +112,7 @@ class Desk:
 
     def calendar(self, program_id: str) -> Calendar:
         """Days and times in the program's own time zone."""
-        return Calendar(self.words, self.program(program_id).time_zone)
+        return Calendar(self.words, self.program(program_id).time_zone, self.parts.clock.now())
 
     @contextmanager
     def work(self, actor: Actor) -> Iterator[Work]:

@@ -164,13 +164,15 @@ class PageForm(Schema):
 def read(form: PageForm, posted: Mapping[str, tuple[str, ...]], words: Words) -> tuple[dict[str, Any], Filled]:
     """What was posted, as values of the pathway; beside it what was entered, with a sentence for each mistake.
 
-    Returns  ({}, filled) when something needs another look
+    Returns  only the values that are right when something needs another look
     """
     try:
         return dict(form.load(posted)), Filled(posted)
     except ValidationError as wrong:
         found = wrong.messages if isinstance(wrong.messages, dict) else {}
-        return {}, Filled(posted, {name: _sentence(each, words) for name, each in found.items()})
+        return dict(wrong.valid_data or {}), Filled(
+            posted, {name: _sentence(each, words) for name, each in found.items()}
+        )
 
 
 def _sentence(found: Any, words: Words) -> str:
@@ -184,13 +186,19 @@ def _sentence(found: Any, words: Words) -> str:
 def wall_clock(
     data: dict[str, Any], filled: Filled, names: Iterable[str], calendar: Calendar, words: Words
 ) -> tuple[dict[str, Any], Filled]:
-    """The named wall-clock times as instants of the program's zone; an hour that never was is a mistake."""
+    """The named wall-clock times as instants of the program's zone.
+
+    An hour that never was is a mistake, and so is an end that is not after its start.
+    """
     wrong = dict(filled.errors)
     for name in names:
         if isinstance(data.get(name), datetime):
             data[name] = calendar.instant(data[name])
             if data[name] is None:
                 wrong[name] = words.say("errors.gap")
+    start, end = data.get("started_at"), data.get("ended_at")
+    if start is not None and end is not None and end <= start:
+        wrong["ended_at"] = words.say("errors.ends_before")
     return data, Filled(filled.values, wrong, filled.general)
 
 

@@ -14,14 +14,16 @@ from peerfhir.pathway import steps
 from peerfhir.pathway.encounter import GroupSession
 from peerfhir.pathway.people import Actor, Person
 from peerfhir.pathway.refusals import NotFoundHere, Refusal
-from peerfhir.pathway.vocabulary import ServiceType
+from peerfhir.pathway.vocabulary import Modality, ServiceType
 from peerfhir.portal.desk import Desk, go
 from peerfhir.portal.fields import Field, Filled, Option, problems, refused
 from peerfhir.portal.forms import NOTE_CHARACTERS, SUMMARY_WORDS, GroupForm, read, wall_clock
-from peerfhir.portal.notes import PEER, how_controls
+from peerfhir.portal.notes import PEER, how_controls, usual_times
 from peerfhir.portal.people import walking_with
 from peerfhir.portal.words import Words
 from peerfhir.records.work import Work
+
+_WAYS = (Modality.IN_PERSON, Modality.VIDEO, Modality.PHONE, Modality.TEXT_CHAT, Modality.COMMUNITY)
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def _controls(words: Words, people: list[Person]) -> tuple[Field, ...]:
     names = tuple(Option(one.id, f"{one.given} {one.family}") for one in people)
     return (
         Field("topic", say("group.topic"), hint=say("group.topic_hint"), needed=True),
-        *how_controls(words),
+        *how_controls(words, _WAYS),
         Field("attendees", say("group.fieldset_who"), "checks", hint=say("group.who_hint"), options=names, needed=True),
         Field(
             "summary", say("group.summary"), "area", words=SUMMARY_WORDS,
@@ -62,7 +64,10 @@ def _form(desk: Desk) -> Response:
     with desk.work(actor) as work:
         people = walking_with(work, actor)
         work.audit("search", "people")
-        filled = Filled({"client_uuid": (work.new_id(),)})
+        calendar = desk.calendar(actor.program_id)
+        start, end = usual_times(calendar, work.now())
+        first = {"started_at": calendar.control(start), "ended_at": calendar.control(end), "client_uuid": work.new_id()}
+        filled = Filled({name: (value,) for name, value in first.items()})
     return _print(desk, actor, people, filled)
 
 

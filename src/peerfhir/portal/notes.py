@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from peerfhir.portal.fields import Field, Filled, Option, options, problems, ref
 from peerfhir.portal.forms import NOTE_CHARACTERS, SUMMARY_WORDS, NoteForm, read, wall_clock
 from peerfhir.portal.people import seen_by
 from peerfhir.portal.preview import Preview, preview_of
-from peerfhir.portal.words import Words
+from peerfhir.portal.words import Calendar, Words
 from peerfhir.records.work import Work
 
 PEER = frozenset({Role.PEER})
@@ -61,7 +61,14 @@ def mount(pages: Blueprint, desk: Desk) -> None:
 # -- the form
 
 
-def how_controls(words: Words) -> tuple[Field, ...]:
+def usual_times(calendar: Calendar, now: datetime) -> tuple[datetime, datetime]:
+    """The half hour that has just passed, to five minutes, in the program's own time."""
+    end = calendar.local(now).replace(second=0, microsecond=0)
+    end -= timedelta(minutes=end.minute % 5)
+    return end - _USUAL, end
+
+
+def how_controls(words: Words, ways: tuple[Modality, ...] = _HOW) -> tuple[Field, ...]:
     """When and how a meeting was; the same for one person and for a group."""
     return (
         Field("started_at", words.say("note.started"), "moment", needed=True),
@@ -70,7 +77,7 @@ def how_controls(words: Words) -> tuple[Field, ...]:
             "modality",
             words.say("note.modality"),
             "radios",
-            options=options(words.under("modality"), _HOW),
+            options=options(words.under("modality"), ways),
             needed=True,
         ),
     )
@@ -108,9 +115,7 @@ def _controls(words: Words, given: str) -> tuple[Field, ...]:
 def _first_values(desk: Desk, work: Work, person: Person, referral: Referral) -> Posted:
     """What the form starts with: the booked meeting, else the half hour that has just passed; how they met last."""
     calendar, now = desk.calendar(person.program_id), work.now()
-    end = calendar.local(now).replace(second=0, microsecond=0)
-    end -= timedelta(minutes=end.minute % 5)
-    start = end - _USUAL
+    start, end = usual_times(calendar, now)
     booked = referral.meeting_at
     if booked is not None and booked < now < booked + timedelta(hours=12):
         start = calendar.local(booked)

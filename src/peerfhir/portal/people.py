@@ -14,7 +14,7 @@ from peerfhir.pathway.outcome import Outcome
 from peerfhir.pathway.people import Actor, Person
 from peerfhir.pathway.referral import Referral, is_open
 from peerfhir.pathway.refusals import NotFoundHere
-from peerfhir.pathway.vocabulary import Role
+from peerfhir.pathway.vocabulary import Role, ShareClass
 from peerfhir.portal.desk import WITH_PEOPLE, Desk
 from peerfhir.portal.referrals import Fact
 from peerfhir.portal.safety import Alarm, alarm_of
@@ -47,6 +47,7 @@ class Meeting:
     did: tuple[str, ...]
     summary: str
     working: str | None  # None: not for this reader
+    working_title: str
     next: str = ""
     late: bool = False
     group: bool = False
@@ -219,7 +220,8 @@ def shared_lines(desk: Desk, work: Work, person: Person) -> tuple[Fact, ...]:
     """What may be shared now, one line for each recipient."""
     words = desk.words
     by: dict[str, list[str]] = {}
-    for grant in work.grants_of(person.id):
+    order = list(ShareClass)
+    for grant in sorted(work.grants_of(person.id), key=lambda one: order.index(one.share_class)):
         if in_force(grant, work.now()) and has_chosen(person):
             by.setdefault(grant.recipient, []).append(words.say(f"share_of.{grant.share_class}"))
     return tuple(
@@ -240,14 +242,16 @@ def _meeting(desk: Desk, work: Work, actor: Actor, one: Encounter) -> Meeting:
         working = (
             group_at(work.connection, actor.program_id, one.group_id).working_note if one.group_id else one.working_note
         )
+    mine, peer = one.peer_id == actor.peer_id, work.peer(one.peer_id).display
     return Meeting(
         when=calendar.moment(one.started_at),
         how=words.say(f"modality.{one.modality}"),
         minutes=words.say("person.minutes", count=one.minutes),
-        peer="" if one.peer_id == actor.peer_id else words.say("person.with_peer", name=work.peer(one.peer_id).display),
+        peer="" if mine else words.say("person.with_peer", name=peer),
         did=_did(desk, one.interventions),
         summary=one.summary or "",
         working=working,
+        working_title=words.say("person.working") if mine else words.say("person.working_of", name=peer),
         next=_next(desk, actor, one) if working is not None else "",
         late=one.late,
         group=one.service in GROUPS,

@@ -109,7 +109,7 @@ def _view(desk: Desk, work: Work, person: Person) -> OwnView:
     peer = work.peer(referral.peer_id) if referral and referral.peer_id else None
     accepted = referral is not None and referral.peer_accepted_at is not None
     grants = work.grants_of(person.id)
-    line = words.say("me.peer_none")
+    line = words.say("me.peer_none" if referral else "me.peer_ended")
     if peer is not None:
         line = words.say("me.peer_is" if accepted else "me.peer_asked", name=peer.display)
     booked = referral.meeting_at if referral and referral.status is Status.INTRO_SCHEDULED else None
@@ -160,6 +160,8 @@ def _switches(desk: Desk, work: Work, recipient: Recipient, grants: Iterable[Gra
 
 
 def _chosen(desk: Desk, calendar: Calendar, person: Person, grants: Iterable[Grant]) -> str:
+    if person.sharing_stopped_at is not None:
+        return desk.words.say("me.sharing_stopped")
     if not has_chosen(person) or person.sharing_chosen_at is None:
         return desk.words.say("me.sharing_not_chosen")
     moments = [person.sharing_chosen_at, *(grant.ended_at or grant.granted_at for grant in grants)]
@@ -168,7 +170,7 @@ def _chosen(desk: Desk, calendar: Calendar, person: Person, grants: Iterable[Gra
 
 def _history(desk: Desk, calendar: Calendar, grant: Grant) -> str:
     say = desk.words.say
-    slots = {"what": say(f"share.{grant.share_class}"), "whom": say(f"recipient.{grant.recipient}")}
+    slots = {"what": say(f"share.{grant.share_class}"), "whom": say(f"recipient_to.{grant.recipient}")}
     since = calendar.moment(grant.granted_at)
     if grant.ended_at is None:
         return say("me.history_on", when=since, **slots)
@@ -191,7 +193,7 @@ def _sent(desk: Desk, work: Work, calendar: Calendar, person: Person) -> tuple[S
         if line in told and row["piece"] in (Piece.STATUS, Piece.ITEM):
             continue
         told.add(line)
-        what, whom = desk.words.say(f"piece.{row['piece']}"), desk.words.say(f"recipient.{recipient}")
+        what, whom = desk.words.say(f"piece.{row['piece']}"), desk.words.say(f"recipient_to.{recipient}")
         text = desk.words.say("me.already_line", what=what, whom=whom)
         found.append(
             Sent(calendar.moment(at), text, _said(work, row["piece"], row["record_id"], row["record_version"]))

@@ -13,7 +13,7 @@ from peerfhir.access.links import make_link
 from peerfhir.errors import Forbidden
 from peerfhir.gateway.refusals import fault_of
 from peerfhir.pathway.people import Actor, Peer, Person
-from peerfhir.pathway.referral import Referral
+from peerfhir.pathway.referral import Referral, is_open
 from peerfhir.pathway.refusals import NotFoundHere, Refusal
 from peerfhir.pathway.vocabulary import Priority, Role, Status
 from peerfhir.portal.actions import ACTIONS, Step, steps_of
@@ -125,11 +125,13 @@ def seen_by(work: Work, actor: Actor, referral_id: str) -> Referral:
 
 
 def mine(work: Work, actor: Actor) -> list[Referral]:
-    """The open referrals that an actor sees, oldest first."""
-    if actor.role is not Role.PEER:
-        return kept.queue(work.connection, actor.program_id)
-    theirs = kept.of_peer(work.connection, actor.program_id, actor.peer_id or "")
-    return [one for one in theirs if one.closed_at is None]
+    """The open referrals that an actor sees: the most urgent first, then the oldest."""
+    if actor.role is Role.PEER:
+        found = kept.of_peer(work.connection, actor.program_id, actor.peer_id or "")
+    else:
+        found = kept.queue(work.connection, actor.program_id)
+    rank = {priority: place for place, priority in enumerate(Priority)}
+    return sorted((one for one in found if is_open(one)), key=lambda one: -rank[one.priority])
 
 
 def cards(work: Work, desk: Desk, actor: Actor, found: list[Referral]) -> list[Card]:

@@ -48,11 +48,19 @@ class Moment:
 
 def chip(referral: Referral, program: Program, words: Words) -> Chip:
     """The state of a referral."""
-    if referral.closed_at is not None and referral.status is Status.ENROLLED:
-        return Chip(words.say("status.closed"), "rest")
+    name = _name(referral)
     tried = tries(referral)
-    text = words.say(f"status.{referral.status}", tries=max(tried, 1), of=max(program.contact_attempts, tried))
-    return Chip(text, _TONE_OF.get(referral.status, "rest"))
+    text = words.say(f"status.{name}", tries=max(tried, 1), of=max(program.contact_attempts, tried))
+    return Chip(text, "rest" if name == Status.CLOSED else _TONE_OF.get(referral.status, "rest"))
+
+
+def _name(referral: Referral) -> str:
+    """The state as the catalogue names it: it tells apart what the table holds as one."""
+    if referral.status is Status.ENROLLED and referral.closed_at is not None:
+        return Status.CLOSED
+    if referral.status is Status.MATCH_PROPOSED and referral.peer_id is not None:
+        return "asked"
+    return referral.status
 
 
 def tries(referral: Referral) -> int:
@@ -65,8 +73,7 @@ def tries(referral: Referral) -> int:
 
 def meaning(referral: Referral, words: Words) -> str:
     """One sentence about the state."""
-    ended = referral.closed_at is not None and referral.status is Status.ENROLLED
-    return words.say(f"meaning.{Status.CLOSED if ended else referral.status}")
+    return words.say(f"meaning.{_name(referral)}")
 
 
 def history(connection: Connection, program: Program, referral_id: str) -> list[tuple[datetime, Referral]]:
@@ -90,7 +97,7 @@ def time_line(kept: list[tuple[datetime, Referral]], program: Program, words: Wo
                 Moment(one.at, f"{words.say(f'modality.{one.channel}')}: {words.say(f'contact_outcome.{one.outcome}')}")
                 for one in now.attempts[len(before.attempts) :]
             ]
-        if before is None or now.status is not before.status:
+        if before is None or _name(now) != _name(before):
             line.append(Moment(at, chip(now, program, words).text))
         before = now
     return line

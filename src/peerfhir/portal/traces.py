@@ -13,7 +13,8 @@ from peerfhir.portal.words import Words
 from peerfhir.records.trace import Hop, trace
 
 _READERS = LEADS | {Role.ENGINEER}
-_TONES = {"done": "go", "parked": "care", "cancelled": "rest", "superseded": "rest", "later": "wait"}
+_TONES = {"done": "go", "parked": "care", "never": "care", "later": "wait", "reconcile": "wait"}
+_KINDS = {"received": "new", "owed": "wait"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def _trace(desk: Desk, referral_id: str) -> Response:
                 when=f"{calendar.day_year(calendar.local(hop.at).date())}, {calendar.local(hop.at):%H:%M:%S}",
                 what=_what(desk.words, hop),
                 state=_state(desk.words, hop),
-                tone=_TONES.get(hop.what, "new"),
+                tone=_TONES.get(hop.what) or _KINDS.get(hop.kind, "rest"),
                 detail=f"{hop.id} · {hop.detail}" if hop.detail else hop.id,
             )
             for hop in trace(work.connection, actor.program_id, referral.id)

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from peerfhir.config import compose
 
 CATALOGUE = Path(__file__).with_name("words.yaml")
+_NEAR_DAYS = 180  # further away, a day needs its year
 _SLOT = re.compile(r"\{([a-z0-9_]+)\}")
 
 
@@ -83,9 +84,10 @@ def catalogue(path: Path = CATALOGUE) -> Words:
 class Calendar:
     """Days and times as people of the program write them."""
 
-    def __init__(self, words: Words, zone: str) -> None:
+    def __init__(self, words: Words, zone: str, now: datetime) -> None:
         self._words = words
         self.zone = ZoneInfo(zone)
+        self._today = self.local(now).date()
 
     def local(self, instant: datetime) -> datetime:
         """An instant in the program's own time."""
@@ -116,9 +118,12 @@ class Calendar:
         return self._words.say("dates.day_year", **self._slots(day))
 
     def moment(self, instant: datetime) -> str:
-        """A day and a time."""
-        slots = self._slots(self.local(instant).date())
-        return self._words.say("dates.moment", time=self.time(instant), **slots)
+        """A day and a time, short for what is near."""
+        day = self.local(instant).date()
+        name = {0: "today", 1: "yesterday", -1: "tomorrow"}.get((self._today - day).days)
+        if name is None:
+            name = "moment" if abs((self._today - day).days) < _NEAR_DAYS else "moment_year"
+        return self._words.say(f"dates.{name}", time=self.time(instant), **self._slots(day))
 
     def _slots(self, day: date) -> dict[str, object]:
         words = self._words
