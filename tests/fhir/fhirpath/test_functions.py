@@ -23,7 +23,7 @@ def agreed(results: set[bool]) -> bool | None:
     return results.pop() if len(results) == 1 else None
 
 
-@pytest.mark.parametrize(("left", "right"), itertools.product(THREE, THREE))
+@pytest.mark.parametrize(("left", "right"), list(itertools.product(THREE, THREE)))
 def test_and_or_not_say_what_holds_in_every_possible_world(left: bool | None, right: bool | None) -> None:
     pairs = list(itertools.product(worlds(left), worlds(right)))
     assert functions.both(left, right) is agreed({a and b for a, b in pairs})

@@ -40,7 +40,7 @@ def test_below_many_there_are_many_and_input_may_lack_what_it_must_have() -> Non
     assert "on-hold" in (status.type.codes or ())
 
 
-@pytest.mark.parametrize(("left", "right"), itertools.product(("one", "opt", "many"), repeat=2))
+@pytest.mark.parametrize(("left", "right"), list(itertools.product(("one", "opt", "many"), repeat=2)))
 def test_one_or_the_other_is_as_often_as_the_less_certain_of_both(left: str, right: str) -> None:
     order = ["one", "opt", "many"]
     found = joined(Static(("string",), left), Static(("code",), right))  # type: ignore[arg-type]

@@ -271,6 +271,8 @@ class _Emitter:
             return Emitted(call("some", base.code, _lambda(item, criterion)), _boolean_type("one"))
         if base.type.card == "many":
             return Emitted(ast.Compare(base.code, [ast.NotEq()], [ast.List([], ast.Load())]), _boolean_type("one"))
+        if isinstance(base.code, ast.Constant):
+            return Emitted(ast.Constant(base.code.value is not None), _boolean_type("one"))
         return Emitted(ast.Compare(base.code, [ast.IsNot()], [ast.Constant(None)]), _boolean_type("one"))
 
     def _first(self, base: Emitted) -> Emitted:
