@@ -130,6 +130,11 @@ def test_migrations_make_exactly_the_tables_of_the_models(engine: Engine) -> Non
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         difference = compare_metadata(context, [metadata, resources])
     assert difference == []
+    for table in (*metadata.sorted_tables, *resources.sorted_tables):  # what the comparison does not look at
+        found = inspect(engine)
+        assert found.get_pk_constraint(table.name)["constrained_columns"] == [c.name for c in table.primary_key]
+        keys = {key["name"] for key in found.get_foreign_keys(table.name)}
+        assert keys == {key.name for key in table.foreign_key_constraints}
 
 
 def test_down_and_up_again_leaves_nothing_and_everything(engine: Engine) -> None:

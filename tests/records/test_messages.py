@@ -192,11 +192,11 @@ def test_the_trace_tells_a_referral_from_its_order_to_the_last_answer(
         ("encounter", next(hop.what for hop in hops if hop.kind == "encounter")),
         ("owed", "encounter"),
         ("owed", "status"),
-        ("settled", "parked"),
-        ("settled", "done"),
         ("attempt", "later"),
         ("attempt", "open"),
         ("attempt", "done"),
+        ("settled", "done"),
+        ("settled", "parked"),
     ]
     details = [hop.detail for hop in hops]
     assert "HTTP 503" in details

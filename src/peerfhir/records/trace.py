@@ -24,6 +24,8 @@ from peerfhir.records.schema import (
 )
 from peerfhir.records.versions import Noun
 
+_WAITING = ("ready", "leased")
+
 
 @dataclass(frozen=True)
 class Hop:
@@ -110,22 +112,22 @@ def _records(connection: Connection, referral: Referral) -> Iterator[Hop]:
 
 
 def _owed(connection: Connection, referral: Referral) -> Iterator[Hop]:
-    row = outbox_message.c
+    row, tries = outbox_message.c, attempt.c
     mine = (row.program_id == referral.program_id, row.referral_id == referral.id)
-    for one in connection.execute(select(outbox_message).where(*mine).order_by(row.id)):
+    owed = connection.execute(select(outbox_message).where(*mine).order_by(row.id)).all()
+    for one in owed:
         where = f"to {one.endpoint}" if one.endpoint else "in our own API"
         yield Hop(one.created_at, "owed", str(one.id), one.piece, f"{one.idem} {where}")
-        if one.settled_at is not None:
-            form = f" as {one.form} (rung {one.rung}: {one.rung_reason})" if one.form else ""
-            yield Hop(one.settled_at, "settled", str(one.id), one.state, f"{one.reason or one.piece}{form}")
-        elif one.state == "parked":
-            yield Hop(one.created_at, "settled", str(one.id), one.state, one.reason or "")
-    tries = attempt.c
     ids = select(row.id).where(*mine)
     query = select(attempt).where(tries.program_id == referral.program_id, tries.outbox_id.in_(ids)).order_by(tries.id)
     for one in connection.execute(query):
         answer = f"HTTP {one.status}" if one.status else one.error or ""
         yield Hop(one.started_at, "attempt", str(one.outbox_id), one.verdict or "open", answer)
+    for one in owed:
+        if one.state not in _WAITING:
+            form = f" as {one.form} (rung {one.rung}: {one.rung_reason})" if one.form else ""
+            at = one.settled_at or one.created_at  # a projection is parked when it is made
+            yield Hop(at, "settled", str(one.id), one.state, f"{one.reason or one.piece}{form}")
 
 
 def _versions(connection: Connection, program_id: str, noun: Noun[Any], ids: Any) -> list[Row[Any]]:

@@ -271,7 +271,7 @@ class Work:
         )
 
     def _ended(self, referral_id: str, version: int) -> bool:
-        """Did the referral, as it was told of at this version, end?"""
+        """True when the referral, as it was told of at this version, had ended."""
         then = referrals.at(self.connection, self.program.id, referral_id, version)
         return (then.told.task_status if then.told else then.task_status) in _ENDED
 
