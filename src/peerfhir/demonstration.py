@@ -15,7 +15,8 @@ from pathlib import Path
 
 from peerfhir.errors import BadConfiguration, Fault
 from peerfhir.pathway.people import Actor, Peer, Person, Tag, Wishes
-from peerfhir.pathway.vocabulary import Modality, Role, ServiceType
+from peerfhir.pathway.referral import Referral
+from peerfhir.pathway.vocabulary import Modality, Role, ServiceType, Status, TaskStatus
 from peerfhir.practice.moods import MOODS
 from peerfhir.practice.people import MARK
 from peerfhir.practice.stage import NotReady, Stage, free_port
@@ -34,6 +35,7 @@ _RULES = {
 writes:
   Observation: {accept: false, because: this hospital takes only vital signs and laboratory results as Observations}
   DocumentReference: {mapping: summary-oracle}
+  Procedure: {mapping: procedure-oracle}
 """,
 }
 
@@ -110,9 +112,12 @@ class Demonstration:
                 f"{hospital}/charts",
             )  # fmt: skip
 
+        def start_worker() -> None:
+            stage.start("worker", ["work"], ours)
+
         start_hospital()
         stage.start("gateway", ["serve"], ours, f"{gateway}/readyz")
-        stage.start("worker", ["work"], ours)
+        start_worker()
         self.tell(
             f"{time.monotonic() - started:5.1f} s  gateway {gateway}  hospital {hospital} ({self.mood})  worker running"
         )
@@ -127,7 +132,8 @@ class Demonstration:
                 companions=tuple(f"{given} {family}" for given, family in COMPANIONS),
                 admin=keys,
                 time_zone=house.programs[program].time_zone,
-                restart_hospital=start_hospital,
+                start_hospital=start_hospital,
+                start_worker=start_worker,
             ),
             stage,
             self.tell,
@@ -194,14 +200,32 @@ class Demonstration:
         for peer in _roster(program):
             login = peer.display.split()[0].lower()
             self.passwords[login] = house.add_peer(login, peer)[1]
-        actor = Actor("setting-up", Role.COORDINATOR, program)
-        with house.office.work(actor) as books:
-            for given, family in COMPANIONS:
-                books.save_person(
-                    Person(books.new_id(), program, given, f"{family} {MARK}", wishes=Wishes(language="en"))
-                )
+        self._companions(house, program)
         ident, secret = house.add_client("integration-desk", "admin", program=program)
         return ident, secret or ""
+
+    def _companions(self, house: House, program: str) -> None:
+        """Two people who came by themselves and walk with the first peer already: no hospital ordered it."""
+        with house.office.work(Actor("setting-up", Role.COORDINATOR, program)) as books:
+            first = next(peer for peer in books.peers() if peer.display.lower().startswith(PEERS[0]))
+            for given, family in COMPANIONS:
+                person = books.save_person(
+                    Person(books.new_id(), program, given, f"{family} {MARK}", wishes=Wishes(language="en"))
+                )
+                books.save_referral(
+                    Referral(
+                        books.new_id(),
+                        program,
+                        person.id,
+                        books.next_number("PF"),
+                        Status.ENROLLED,
+                        TaskStatus.COMPLETED,
+                        peer_id=first.id,
+                        received_at=books.now(),
+                        accepted_at=books.now(),
+                        peer_accepted_at=books.now(),
+                    )
+                )
 
     def _practice_environment(self, house: House, program: str) -> dict[str, str]:
         ident, secret = house.add_client("general-hospital", "system/*.cruds", program=program, endpoint=ENDPOINT)

@@ -318,6 +318,27 @@ class House:
             lambda connection, program: messages.show_outbox(connection, program, message_id, content=body)
         )
 
+    def inbox_rerun(self, message_id: str) -> None:
+        """Process a parked message again. Raises NotFound, Conflict when it is not parked."""
+        from peerfhir.inbox.parked import rerun
+
+        rerun(self.engine, self.clock, self.inbox_show(message_id)["program_id"], message_id)
+
+    def outbox_rerun(self, message_id: int, *, pinned: bool) -> int:
+        """Owe a parked message again; the id it has now. Raises NotFound, Conflict when it is not parked."""
+        from peerfhir.outbox.parked import CURRENT, PINNED, rerun
+
+        program = self.outbox_show(message_id)["program_id"]
+        actor = Actor("command-line", Role.ENGINEER, program)
+        return rerun(
+            self.engine,
+            self.clock,
+            program,
+            message_id,
+            PINNED if pinned else CURRENT,
+            project=partial(self.office.rerun_projection, actor),
+        )
+
     def trace(self, identifier: str) -> list[str]:
         """The story of one referral, a line each; empty when nothing of that id is known."""
         from peerfhir.records import trace

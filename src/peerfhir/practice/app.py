@@ -11,13 +11,13 @@ from flask import Flask, Response, redirect, render_template, request
 
 from peerfhir.errors import Fault, Forbidden, NotFound, Unauthenticated
 from peerfhir.fhir import capability
-from peerfhir.fhir.rest import Call, Rest
+from peerfhir.fhir.rest import Call, Rest, Session
 from peerfhir.fhir.writer import indented, write
 from peerfhir.gateway import answer, body
 from peerfhir.gateway.rest import mount
 from peerfhir.practice import orders, people
 from peerfhir.practice.chart import chart_of
-from peerfhir.practice.hospital import Hospital, PartnerSession
+from peerfhir.practice.hospital import Hospital, PartnerSession, offered
 
 _SAID = {
     "sent": ("The referral was sent to the peer program.", False),
@@ -57,14 +57,14 @@ def _fhir(app: Flask, hospital: Hospital) -> None:
     mood = hospital.practice.mood
 
     @contextmanager
-    def session(call: Call, writing: bool, caller: object) -> Iterator[PartnerSession]:
+    def session(call: Call, writing: bool) -> Iterator[Session]:
         with hospital.writing() if writing else hospital.reading() as connection:
             yield PartnerSession(hospital.store(connection), mood)
 
     def statement() -> Any:
         return capability.build(
             mood.software,
-            {name: sorted(offered) for name, offered in mood.offers.items()},
+            mood.offers,
             conditional_create=mood.conditional_create,
             transactions=mood.transactions,
         )
@@ -72,9 +72,17 @@ def _fhir(app: Flask, hospital: Hospital) -> None:
     def authenticate() -> object:
         return hospital.authority.check(request.headers.get("Authorization", ""))
 
-    app.register_blueprint(
-        mount("fhir", "/fhir", Rest(session, statement), authenticate, f"{hospital.practice.base_url}/fhir")
+    def admit(call: Call, interaction: str, resource_type: str) -> None:
+        offered(mood, interaction, resource_type)
+
+    rest = Rest(
+        session,
+        statement,
+        admit=admit,
+        conditional_create=mood.conditional_create,
+        transactions=mood.transactions,
     )
+    app.register_blueprint(mount("fhir", "/fhir", rest, authenticate, f"{hospital.practice.base_url}/fhir"))
 
 
 def _charts(app: Flask, hospital: Hospital) -> None:

@@ -175,16 +175,11 @@ class PartnerSession:
     mood: Mood
     labels: Labels = field(default_factory=lambda: Labels(source="program"))
 
-    def may(self, interaction: str, resource_type: str) -> None:
+    def may(self, interaction: str, resource_type: str, /) -> None:
         """Raises MethodNotAllowed for what the statement does not offer."""
-        if interaction in ("capabilities", "transaction", "batch"):
-            if interaction != "capabilities" and not self.mood.transactions:
-                raise MethodNotAllowed("This hospital takes no transactions.")
-            return
-        if interaction not in self.mood.offers.get(resource_type, frozenset()):
-            raise MethodNotAllowed(f"This hospital offers no {interaction} of {resource_type}.")
+        offered(self.mood, interaction, resource_type)
 
-    def before_write(self, method: str, resource: Json, previous: Json | None, if_match: str | None) -> Json:
+    def before_write(self, method: str, resource: Json, previous: Json | None, if_match: str | None, /) -> Json:
         """The vendor's own rules for a create. Raises InvalidResource."""
         rule = self.mood.rules.get(resource["resourceType"])
         if method == "create" and rule and (found := complaint(rule, resource)):
@@ -194,5 +189,13 @@ class PartnerSession:
             )
         return resource
 
-    def after_writes(self, changes: Sequence[Change], call: Call) -> None:
+    def after_writes(self, changes: Sequence[Change], call: Call, /) -> None:
         """Nothing more happens here."""
+
+
+def offered(mood: Mood, interaction: str, resource_type: str) -> None:
+    """Raises MethodNotAllowed for what this mood's statement does not offer."""
+    if interaction in ("capabilities", "transaction", "batch") or not resource_type:
+        return
+    if interaction not in mood.offers.get(resource_type, frozenset()):
+        raise MethodNotAllowed(f"This hospital offers no {interaction} of {resource_type}.")

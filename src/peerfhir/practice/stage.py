@@ -1,7 +1,8 @@
-"""Starts, holds, stops and cleans up the processes of a demonstration, and shows a log when one fails."""
+"""Starts, stops and cleans up the processes of a demonstration, and shows a log when one fails."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -71,25 +72,14 @@ class Stage:
                 time.sleep(0.05)
         raise NotReady(name, self.tail(name))
 
-    def hold(self, name: str) -> None:
-        """Keep a process from running, without ending it."""
-        os.killpg(self._running[name].pid, signal.SIGSTOP)
-
-    def release(self, name: str) -> None:
-        """Let a held process go on."""
-        os.killpg(self._running[name].pid, signal.SIGCONT)
-
     def stop(self, name: str) -> None:
         """End one process and what it started: asked first, then ended."""
         process = self._running.pop(name, None)
         if process is None:
             return
         for sign, patience in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, 5)):
-            try:
-                os.killpg(process.pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, sign)
-            except ProcessLookupError:
-                pass
             try:
                 process.wait(timeout=patience)
                 break

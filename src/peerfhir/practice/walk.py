@@ -53,7 +53,8 @@ class Cast:
     companions: tuple[str, ...]  # names of others who come to the group
     admin: tuple[str, str]  # client id and secret of the integration engineer's tool
     time_zone: str
-    restart_hospital: Callable[[], None]
+    start_hospital: Callable[[], None]
+    start_worker: Callable[[], None]
 
 
 @dataclass
@@ -128,7 +129,7 @@ class Walk:
         self._say(f"Marisol chooses {self.peer_login.title()} on her own page; {self.peer_login.title()} says yes")
         peer.open(self.referral_path)
         peer.press(f"{self.referral_path}/contact", {"channel": "phone", "outcome": "answered"})
-        peer.press(f"{self.referral_path}/meeting", {"at": self._local(timedelta(minutes=-90))})
+        peer.press(f"{self.referral_path}/meeting", {"at": self._local(timedelta(minutes=10))})
         self._note(peer, timedelta(minutes=-90), "First cup of tea. She is funny.", "", keep=True)
         self._until("the chart says no more than it may", lambda: self._chart_says("In contact"))
         self._say("contact by phone, first meeting held; nobody has been told more: she has not chosen yet")
@@ -156,7 +157,7 @@ class Walk:
         self._phq9(peer)
         waiting = self._waiting()
         time.sleep(max(0.0, OUTAGE_SECONDS - (time.monotonic() - off)))
-        self.cast.restart_hospital()
+        self.cast.start_hospital()
         self._say(
             f"the hospital was off for {OUTAGE_SECONDS} s: a group of three and a PHQ-9 were recorded, {waiting} waited"
         )
@@ -166,7 +167,7 @@ class Walk:
     def their_choice(self) -> None:
         """The person stops; what waits is cancelled; the hospital learns one thing."""
         self._act("THEIR CHOICE")
-        self.stage.hold("worker")
+        self.stage.stop("worker")  # as an operator does for an upgrade: so that something is waiting
         try:
             peer = self._sign_in(self.peer_login, self.cast.peer_passwords[self.peer_login])
             self._note(peer, timedelta(minutes=-15), "A short call before the weekend.", "A short check-in call.")
@@ -176,7 +177,7 @@ class Walk:
             person.press(f"{self.person_link}/stop")
             self.stopped_at = datetime.now(UTC)
         finally:
-            self.stage.release("worker")
+            self.cast.start_worker()
         self._until("the chart says that the referral is closed", lambda: self._chart_says("Referral closed"))
         self._until("nothing waits any more", lambda: self._waiting() == 0)
         self._say(f"Marisol stops sharing, two taps, no reason; {queued} waiting messages are cancelled unsent")
