@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,9 +45,10 @@ class Server:
     """A Rest over an engine, and short words for asking it."""
 
     def __init__(self, engine: Engine, clock: Clock | None = None, *, source: str = "riverside",
-                 session: Callable[..., Any] = OpenSession, **options: Any) -> None:  # fmt: skip
+                 program: str = "", session: Callable[..., Any] = OpenSession, **options: Any) -> None:  # fmt: skip
         self.engine = engine
         self.clock = clock or SystemClock()
+        self.program = program or str(uuid.uuid4())
         self.labels = Labels(source=source)
         self.seen: list[Change] = []
         self.session = session
@@ -55,7 +57,7 @@ class Server:
     @contextmanager
     def open(self, call: Call, writes: bool) -> Iterator[Any]:
         with (writing if writes else reading)(self.engine) as connection:
-            yield self.session(Store(connection, "program", self.clock), self.labels, self.seen)
+            yield self.session(Store(connection, self.program, self.clock), self.labels, self.seen)
 
     def ask(self, method: str, path: str, body: Json = None, **headers: str) -> Reply:
         where, _, query = path.partition("?")
