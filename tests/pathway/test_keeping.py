@@ -72,3 +72,13 @@ def test_a_caseload_never_falls_below_nothing_and_needs_a_peer():
     for change in (take_on, lighten, release_peer):
         change(books, nobody)
     assert books.state() == before
+
+
+def test_a_meeting_under_an_order_without_an_endpoint_is_owed_nowhere():
+    books = new_books()
+    referral = bring(books, Status.ENROLLED)
+    share(books, referral.person_id, ShareClass.ATTENDANCE)
+    books.shelf.waiting.clear()
+    local = replace(referral, origin=replace(referral.origin, endpoint=None))
+    owe_encounter(books, books.person(referral.person_id), local, a_meeting(books, referral))
+    assert books.owed() == []

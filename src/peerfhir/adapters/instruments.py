@@ -41,6 +41,7 @@ class _ItemEntry(_Strict):
     sentinel = fields.Nested(_SentinelEntry, load_default=None)
     ordinals = fields.Dict(keys=fields.String(), values=_Number(), load_default=dict)
     alt_codes = fields.Dict(keys=fields.String(), values=fields.List(fields.String()), load_default=dict)
+    reverse = fields.Boolean(load_default=False)  # a check: the weights fall where the printed answers rise
 
 
 class _MissingEntry(_Strict):
@@ -140,6 +141,7 @@ def _load(folder: _Folder) -> Instrument | None:
     items, notices = _items(folder, text, form, entry["items"])
     scale = _scale(entry["scoring"]["scales"][0])
     _check_scale(folder, node, scale, items)
+    _check_order(folder, node, scale, items, entry["items"])
     _check_items_known(folder, node, entry, items)
     total = _total_item(folder, text, form)
     if len(folder.problems) > before:
@@ -305,6 +307,19 @@ def _check_scale(folder: _Folder, node: Any, scale: Scale, items: Mapping[str, I
     starts = [band.from_score for band in scale.bands]
     if starts and (starts[0] != scale.low or starts != sorted(set(starts)) or starts[-1] > scale.high):
         folder.blame_yaml(node, (*place, "bands"), "bands: they have to cover the range from its lowest score upwards")
+
+
+def _check_order(
+    folder: _Folder, node: Any, scale: Scale, items: Mapping[str, Item], extras: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """The weights of a scored item rise from answer to answer, or fall when it says `reverse`."""
+    for at, link_id in enumerate(scale.items):
+        item = items.get(link_id)
+        weights = [option.weight for option in item.options if option.weight is not None] if item else []
+        wanted = sorted(set(weights), reverse=extras.get(link_id, {}).get("reverse", False))
+        if weights != wanted:
+            place = ("scoring", "scales", 0, "items", at)
+            folder.blame_yaml(node, place, "items: the weights of its answers do not rise from one to the next")
 
 
 def _check_items_known(folder: _Folder, node: Any, entry: Mapping[str, Any], items: Mapping[str, Item]) -> None:
