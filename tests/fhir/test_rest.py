@@ -298,7 +298,9 @@ def test_urns_and_relative_references_are_resolved_inside_the_bundle(server: Ser
     order["subject"] = {"reference": one}
     asked = task(focus={"reference": "ServiceRequest/s"}, requester={"display": "x"})
     asked["for"] = {"reference": one}
-    body = patient(text={"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><a href="{two}">x</a></div>'})
+    body = patient(
+        text={"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><a href="{two}">x</a></div>'}
+    )
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [
         {"fullUrl": "http://elsewhere.example/r4/Task/t", "resource": asked, "request": {"method": "POST", "url": "Task"}},
         {"fullUrl": one, "resource": body, "request": {"method": "POST", "url": "Patient"}},
