@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, g, request
@@ -15,6 +16,8 @@ from peerfhir.gateway import door
 from peerfhir.gateway.parts import parts
 from peerfhir.inbox import parked as inbox_parked
 from peerfhir.outbox import parked as outbox_parked
+from peerfhir.pathway.people import Actor
+from peerfhir.pathway.vocabulary import Role
 from peerfhir.records import messages, trace
 from peerfhir.records.database import reading
 
@@ -116,7 +119,7 @@ class _Hop(Schema):
 
 
 def create_admin() -> Blueprint:
-    """The blueprint of the operator's API; every route asks for the scope "admin" and stays in one program."""
+    """The operator's API; every route asks for the scope "admin" and stays in the caller's program."""
     blueprint = Blueprint("admin", __name__, url_prefix="/admin")
     blueprint.before_request(_authenticate)
     for rule, view, method in (
@@ -155,6 +158,7 @@ def _show_inbox(message_id: str) -> Response:
 def _rerun_inbox(message_id: str) -> Response:
     _asked(_Strict())
     inbox_parked.rerun(parts().engine, parts().clock, _program(), message_id)
+    _note("rerun", f"inbox/{message_id}")
     return _json({"id": message_id, "state": "ready"})
 
 
@@ -176,8 +180,11 @@ def _show_outbox(message_id: int) -> Response:
 
 def _rerun_outbox(message_id: int) -> Response:
     mode = _asked(_RerunQuery())["mode"]
-    outbox_parked.rerun(parts().engine, parts().clock, _program(), message_id, mode)
-    return _json({"id": message_id, "state": "ready", "mode": mode})
+    own = parts()
+    project = partial(own.office.rerun_projection, _operator(), execution_id=g.execution_id)
+    new_id = outbox_parked.rerun(own.engine, own.clock, _program(), message_id, mode, project=project)
+    _note("rerun", f"outbox/{message_id}")
+    return _json({"id": new_id, "parent": message_id, "mode": mode})
 
 
 def _trace(wanted: str) -> Response:
@@ -187,6 +194,16 @@ def _trace(wanted: str) -> Response:
     if not hops:
         raise NotFound
     return _json({"hops": _dumped(_Hop(), hops)})
+
+
+def _operator() -> Actor:
+    caller: Caller = g.caller
+    return Actor(id=caller.client_id, role=Role.ENGINEER, program_id=caller.program_id)
+
+
+def _note(action: str, subject: str) -> None:
+    with parts().office.work(_operator(), execution_id=g.execution_id) as work:
+        work.audit(action, subject)
 
 
 def _program() -> str:
@@ -212,8 +229,7 @@ def _content_wanted(subject: str) -> bool:
     caller: Caller = g.caller
     if "r" not in caller.scopes.letters("*"):
         raise Forbidden("Content needs a scope to read every type, too.", advice='Ask for "system/*.r admin".')
-    with parts().office.work(caller.actor(), execution_id=g.execution_id) as work:
-        work.audit("read", subject)
+    _note("read", subject)
     return True
 
 
