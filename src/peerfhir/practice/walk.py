@@ -20,6 +20,7 @@ from peerfhir.practice.stage import Stage
 from peerfhir.practice.visitor import Page, Visitor
 
 OUTAGE_SECONDS = 5
+STATUS_NOTE = "Peer support referral status"
 _PATIENCE_SECONDS = 30
 
 # What the hospital should find in its own store for two meetings and one PHQ-9, when attendance, summary and
@@ -31,6 +32,8 @@ EXPECTED: dict[str, dict[str, int]] = {
     "athena-like": {"Encounter": 2, "DocumentReference": 2, "Procedure": 2, "Observation": 2},  # read at our API
 }
 ANSWERS = (2, 2, 1, 2, 1, 1, 2, 1, 0)  # PHQ-9, total 12
+FIRST_NOTE = "First cup of tea. She is funny."
+LAST_NOTE = "A short call before the weekend; she sounded tired."
 NOTE = "She laughed about the bus driver again. Rent worries; wants that kept between us."
 GROUP_NOTE = "Quiet start. Good moment when the three of them compared tea shops."
 SUMMARY = "We talked about the week and set one goal: two social activities a week."
@@ -130,7 +133,7 @@ class Walk:
         peer.open(self.referral_path)
         peer.press(f"{self.referral_path}/contact", {"channel": "phone", "outcome": "answered"})
         peer.press(f"{self.referral_path}/meeting", {"at": self._local(timedelta(minutes=10))})
-        self._note(peer, timedelta(minutes=-90), "First cup of tea. She is funny.", "", keep=True)
+        self._note(peer, timedelta(minutes=-90), FIRST_NOTE, "", keep=True)
         self._until("the chart says no more than it may", lambda: self._chart_says("In contact"))
         self._say("contact by phone, first meeting held; nobody has been told more: she has not chosen yet")
 
@@ -170,7 +173,7 @@ class Walk:
         self.stage.stop("worker")  # as an operator does for an upgrade: so that something is waiting
         try:
             peer = self._sign_in(self.peer_login, self.cast.peer_passwords[self.peer_login])
-            self._note(peer, timedelta(minutes=-15), "A short call before the weekend.", "A short check-in call.")
+            self._note(peer, timedelta(minutes=-15), LAST_NOTE, "A short check-in call.")
             queued = self._waiting()
             person = Visitor(self.cast.gateway)
             person.open(self.person_link)
@@ -189,7 +192,10 @@ class Walk:
         ours = self._arrived(store)
         counts = Counter(version["type"] for version in ours)
         self.tell("")
-        self.tell("ARRIVED      " + (", ".join(f"{n} {name}" for name, n in sorted(counts.items())) or "nothing"))
+        told = sum(1 for version in store if version["version"] == 1 and _status_words(version))
+        arrived = [f"{n} {name}" for name, n in sorted(counts.items())] + ([f"{told} status notes"] if told else [])
+        how = ", read by the hospital at our API" if self.cast.mood == "athena-like" else ""
+        self.tell("ARRIVED      " + (", ".join(arrived) or "nothing") + how)
         for line in self._rungs():
             self.tell(f"             {line}")
         secrets = self._secrets()
@@ -291,7 +297,7 @@ class Walk:
 
     def _store(self) -> list[dict[str, Any]]:
         """Every version in the hospital's own store: type, id, version, source, at, resource."""
-        if self.cast.mood in ("oracle-like", "athena-like") and self.stopped_at is None:
+        if self.cast.mood == "athena-like":  # its statement offers no place to write to: it asks our API instead
             self._hospital("POST", "/practice/look")
         return list(self._hospital("GET", "/practice/export")["versions"])
 
@@ -305,7 +311,10 @@ class Walk:
     def _arrived(self, store: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """First versions of chart resources that the peer program made."""
         chart = {"Encounter", "DocumentReference", "Procedure", "Observation", "QuestionnaireResponse"}
-        return [v for v in store if v["type"] in chart and v["version"] == 1 and v["source"] != "hospital"]
+        return [
+            v for v in store
+            if v["type"] in chart and v["version"] == 1 and v["source"] != "hospital" and not _status_words(v)
+        ]  # fmt: skip
 
     def _found(self) -> int:
         expected = EXPECTED[self.cast.mood]
@@ -327,20 +336,15 @@ class Walk:
             if version["type"] == "Task":
                 coding = (resource.get("businessStatus", {}).get("coding") or [{}])[0]
                 words = resource.get("businessStatus", {}).get("text") or coding.get("display", "")
-            elif version["type"] == "Communication":
-                words = _payload(resource)
+            else:
+                words = _status_words(version)
             if words and (not said or said[-1] != words):
                 said.append(words)
         return said
 
     def _chart_says(self, *words: str) -> bool:
-        states = self._states(self._store() if self.stopped_at is None else self._looked())
+        states = self._states(self._store())
         return bool(states) and any(each in states[-1] for each in words)
-
-    def _looked(self) -> list[dict[str, Any]]:
-        if self.cast.mood in ("oracle-like", "athena-like"):
-            self._hospital("POST", "/practice/look")
-        return self._store()
 
     def _admin(self, path: str) -> Any:
         form = urlencode({"grant_type": "client_credentials", "scope": "admin"}).encode()
@@ -375,7 +379,7 @@ class Walk:
 
     def _secrets(self) -> list[tuple[str, str]]:
         """What must not be in the hospital's store: label and exact words or codes."""
-        found = [("working notes", NOTE), ("working notes", GROUP_NOTE)]
+        found = [("working notes", note) for note in (FIRST_NOTE, NOTE, GROUP_NOTE, LAST_NOTE)]
         found += [("other attendees' names", name) for name in self.cast.companions]
         items = ["44250-9", "44255-8", "44259-0", "44254-1", "44251-7", "44258-2", "44252-5", "44253-3", "44260-8"]
         return found + [("single answers", code) for code in items]
@@ -404,12 +408,15 @@ def _key(version: dict[str, Any]) -> str:
     return f"{version['type']} {first.get('system')}|{first.get('value')}"
 
 
-def _payload(message: dict[str, Any]) -> str:
-    parts = []
-    for payload in message.get("payload", []):
-        parts.append(payload.get("contentString", ""))
-        parts.append(base64.b64decode(payload.get("contentAttachment", {}).get("data", "")).decode("utf-8", "replace"))
-    return " ".join(part for part in parts if part)
+def _status_words(version: dict[str, Any]) -> str:
+    """What a document or message says of the referral's state, where the hospital's Task cannot be written."""
+    resource = version["resource"]
+    attached: list[dict[str, Any]] = []
+    if version["type"] == "DocumentReference" and resource.get("type", {}).get("text") == STATUS_NOTE:
+        attached = [content["attachment"] for content in resource["content"]]
+    elif version["type"] == "Communication":
+        attached = [payload.get("contentAttachment", {}) for payload in resource.get("payload", [])]
+    return " ".join(base64.b64decode(each.get("data", "")).decode("utf-8", "replace") for each in attached)
 
 
 def _words_of(store: list[dict[str, Any]]) -> str:
