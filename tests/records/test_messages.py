@@ -171,7 +171,9 @@ def test_the_trace_tells_a_referral_from_its_order_to_the_last_answer(
         settled = {"settled_at": clock.now(), "form": "Encounter", "rung": 1, "rung_reason": "as its statement says"}
         connection.execute(update(outbox_message).where(outbox_message.c.id == first).values(state="done", **settled))
         connection.execute(
-            update(outbox_message).where(outbox_message.c.id == second).values(state="parked", reason="x")
+            update(outbox_message)
+            .where(outbox_message.c.id == second)
+            .values(state="parked", reason="x", settled_at=clock.now())
         )
     with reading(engine) as connection:
         told = [

@@ -107,7 +107,8 @@ def cancel(
             _MESSAGE.program_id == program_id,
             _MESSAGE.person_id == person_id,
             _MESSAGE.state.in_(("ready", "leased", "parked")),
-            _MESSAGE.endpoint != "",
+            # only what stands in a lane we hold: a lane that appears just now was owed after this, not before
+            _MESSAGE.lane_id.in_([one.id for one in lanes]),
             _MESSAGE.piece.not_in(keep),
             *([_MESSAGE.referral_id == referral_id] if referral_id else []),
         )
