@@ -60,6 +60,7 @@ class CodeMap:
     default        the target of "*" or of `unmapped`; None when an unknown code fails
     blank          the target of ""
     provided       unknown codes are passed through as they are
+    broken         it could not be read; what uses it has no further problem
     source_system  the system a Coding must have to be translated; None: any
     """
 
@@ -70,6 +71,7 @@ class CodeMap:
     default: Target | None = None
     blank: Target | None = None
     provided: bool = False
+    broken: bool = False
     source_system: str | None = None
     _table: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _values: dict[str, Any] = field(default_factory=dict, init=False, repr=False)

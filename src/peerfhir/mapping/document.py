@@ -70,6 +70,8 @@ def read(path: Path, text: str, folder: str, canonical: str, problems: Problems)
         problems.add(node.mark, "PM004", "", "a mapping is a map that begins with 'mapping: <id>'")
         return None
     split_values(node, problems)
+    if problems.errors:
+        return None
     return _Reader(node, Text(text), problems, canonical).document(path, folder)
 
 

@@ -313,7 +313,7 @@ class Nodes:
             if name not in written:
                 self._problems.add(mark, "PM220", place.address, f"the required element '{name}' is not mapped")
         for choice, names in choices.items():
-            if not written & frozenset(names):
+            if not written & {choice, *names}:
                 what = f"the required element '{choice}[x]' is not mapped"
                 self._problems.add(mark, "PM220", place.address, what, f"write one of {', '.join(names[:8])}")
         return tuple(needed)

@@ -121,9 +121,9 @@ class _File:
         reader = CodeMaps(document.systems, self._problems, self._beside)
         code_maps: dict[str, CodeMap] = {}
         for name, node in document.code_maps.items():
-            code_map = reader.read(name, node, document.code_map_marks[name])
-            if code_map is not None:
-                code_maps[name] = code_map
+            mark = document.code_map_marks[name]
+            broken = CodeMap(name, mark, {}, {}, provided=True, broken=True)
+            code_maps[name] = reader.read(name, node, mark) or broken
         checked = check(document, code_maps, canonical, r4(), self._problems)
         if checked is None:
             return None

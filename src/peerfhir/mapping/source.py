@@ -124,7 +124,9 @@ class Declarations:
                 self._problems.add(node.mark, "PM007", address, "a list of one type is expected: [string]")
                 return None
             inner = self._field(name, node.value[0], mark, address)
-            return replace(inner, repeats=True) if inner else None
+            if inner is None:
+                return None
+            return replace(inner, repeats=True, required=inner.required and inner.kind != "object")
         if node.kind == "scalar":
             return self._primitive(name, node, mark, address)
         type_node = node.value.get("type")
@@ -191,6 +193,8 @@ class Declarations:
         if code_map is None:
             hint = nearest(str(node.value), self._code_maps)
             self._problems.add(node.mark, "PM130", address, "there is no such code map", hint)
+            return None
+        if code_map.broken:
             return None
         if code_map.default is not None or code_map.provided:
             self._problems.add(

@@ -1,0 +1,389 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.mapping.marked import FIELDS, HEAD, places, told, wanted
+from tests.support.mapping_folder import load
+
+TASK = """resources:
+  task:
+    resourceType: Task
+    status: draft
+    intent: plan
+"""
+
+REFUSED = {
+    "names-of-elements": TASK + """    descripton: x #! PM202
+    value: x #! PM202
+    input:
+      - type: {text: x}
+        value: 5 #! PM203
+    note: [{txt: a, text: b}] #! PM202
+    code: {coding: [{sytem: $loinc}]} #! PM202
+    "identifier[own]": {value: x} #! PM225
+""",
+    "what-is-required": """resources:
+  task:
+    resourceType: Task #! PM220 PM220
+  observation:
+    resourceType: Observation #! PM220
+    code: {text: x}
+    status: final
+    component:
+      - valueString: x #! PM220
+  extended:
+    resourceType: Basic
+    code: {text: x}
+    extension: {valueString: x} #! PM220
+  flag:
+    resourceType: Communication
+    status: completed
+    payload: {id: x} #! PM220
+""".replace("    resourceType: Observation #! PM220", "    resourceType: Observation"),
+    "one-or-many": TASK + """    description: [a] #! PM210
+    authoredOn: =words #! PM211
+    groupIdentifier: [{value: x}] #! PM210
+    for: {$each: items as i, display: =%i.name} #! PM211
+    owner: {display: "of {{words}}"} #! PM121
+    priority: =words.translate('open') #! PM121
+""",
+    "types": TASK + """    description: 5 #! PM230
+    authoredOn: yesterday #! PM232
+    restriction: {repetitions: -1} #! PM230
+    lastModified: =number #! PM230
+    businessStatus: =word #! PM231
+    code: 5 #! PM231
+    note: [{text: {more: x}}] #! PM231
+    requester: =word #! PM231
+    executionPeriod: {start: =code, end: true} #! PM230 PM230
+    implicitRules: "has blanks" #! PM232
+    for: {display: =object} #! PM231
+    text: {status: generated, div: =word} #! PM233
+    input: [{type: {text: x}, valueInteger: 1.5}, {type: {text: y}, valueBoolean: "yes"}] #! PM230 PM230
+""",
+    "codes": """resources:
+  task:
+    resourceType: Task
+    status: drafted #! PM240
+    intent: =iif(flag, 'plan', 'plans') #! PM240
+    priority: =code.translate('ab') #! PM240
+    code: lionc#1 #! PM139
+    businessStatus: "no coding" #! PM231
+    implicitRules: $nothing #! PM139
+    performerType: loinc#1 two #! PM231
+""",
+    "expressions": TASK + """    description: =word and #! PM100
+    authoredOn: =days #! PM111
+    for: {display: =%word} #! PM110
+    owner: {display: =word.trim()} #! PM122
+    requester: {display: "=word != 'x'"} #! PM122
+    focus: {display: "{{word}} {word}}"} #! PM101
+    note: {text: "{{word"} #! PM101
+    location: {display: =word.where(word)} #! PM111
+    encounter: {display: "=words.where($this)"} #! PM126
+    basedOn: {display: =word = 5} #! PM120
+    partOf: {display: "=word.translate('nope')"} #! PM130
+    groupIdentifier: {value: "=code.translate('open')"} #! PM132
+    insurance: {display: ='\\q'} #! PM125
+    statusReason: {text: "of {{object}}"} #! PM120
+""",
+    "directives": TASK + """    description: {$if: word, $value: x} #! PM126
+    note:
+      - {$if: flag.exists(), text: a}
+      - {$unless: flag, text: b} #! PM251
+      - {$each: items, text: c} #! PM251
+      - {$use: phone, text: d} #! PM251
+      - {$let: {context: =word}, text: e} #! PM113
+      - {$let: 5, text: f} #! PM251
+      - {$keep: false, text: g} #! PM251
+    authoredOn: {$value: =at, extension: []} #! PM251
+    lastModified: {$absent: unknown} #! PM251
+    input:
+      - type: {text: x}
+        valueString: {$each: words as w, $value: =%w} #! PM211
+    output:
+      - $each: items as a
+        valueString: x
+        type: {coding: {$each: items as b, display: =%b.name, extension: {$each: items as c, url: x, extension: {$each: items as d, url: y}}}} #! PM750
+""",
+    "resources": """resources:
+  nothing:
+    status: draft #! PM200
+  pateint:
+    resourceType: Pateint #! PM201
+  5bad: {resourceType: Basic, code: {text: x}} #! PM007
+  text: x #! PM007
+  asked:
+    $questionnaire: phq-9 #! PM251
+  rows:
+    $rows: item #! PM251
+    resourceType: Basic
+    code: {text: x}
+  profiled:
+    resourceType: Basic
+    profile: onw #! PM201
+    code: {text: x}
+  kept:
+    resourceType: Basic
+    $keep: true #! PM251
+    code: {text: x}
+  inner:
+    resourceType: Basic
+    code: {text: x}
+    contained:
+      - {id: a} #! PM200
+      - {resourceType: Nothing, id: b} #! PM201
+""",
+    "references": TASK + """    focus: {$ref: tsak} #! PM264
+    for: {$ref: task}
+    owner: {$ref: each} #! PM260
+    encounter: {reference: "Patient/{{id}}"} #! PM262
+    requester: {$ref: maybe} #! PM261
+    partOf: {reference: "Task?identifier=x"} #! PM262
+    description: {$ref: task} #! PM251
+    location: {$ref: place} #! PM261
+    basedOn: {$ref: each}
+  each:
+    resourceType: Basic
+    $each: items as i
+    $identity: =%i.name
+    code: {text: x}
+  place:
+    resourceType: Location
+    $each: items as i
+    $identity: =%i.name
+    name: =%i.name
+  maybe:
+    resourceType: Patient
+    $if: flag
+    $request: {ifNoneExist: "identifier={{id}}"}
+    name: {text: =word}
+""",
+    "requests": TASK + """    $request: {method: DELETE} #! PM275
+  one:
+    resourceType: Basic
+    $request: {method: PUT} #! PM275
+    code: {text: x}
+  two:
+    resourceType: Basic
+    $request: {method: PUT, url: "Basic?identifier={{word}}"} #! PM273
+    code: {text: x}
+  three:
+    resourceType: Basic
+    $request: {method: PUT, url: Basic/1, ifNoneExist: "identifier={{id}}"} #! PM275
+    code: {text: x}
+  four:
+    resourceType: Basic
+    $request: {ifNone: "identifier={{id}}"} #! PM002
+    code: {text: x}
+  five:
+    resourceType: Basic
+    $identity: =word #! PM302
+    code: {text: x}
+""",
+    "choices": """resources:
+  seen:
+    resourceType: Observation
+    status: final
+    code: {text: x}
+    valueString: =word
+    valueInteger: =number #! PM204
+    effectiveDateTime: {$if: flag, $value: =at}
+    effectivePeriod: {$if: flag.not(), start: =at}
+""",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_a_template_may_not_say_is_refused_at_its_line(tmp_path: Path, name: str) -> None:
+    text = HEAD.format(id=name) + FIELDS + REFUSED[name]
+    errors, _ = told(tmp_path, name, text)
+    assert places(errors) == wanted(text), "\n".join(errors)
+
+
+FROM_FHIR = """direction: from-fhir
+source: {format: fhir, type: Task}
+systems: {our: http://our.example}
+conceptMaps: {some: {draft: d, requested: r}}
+record:
+  fields:
+    id: string!
+    status: {type: code!, codes: [d, r]}
+    when: date
+    notes: [string]
+    parts: [{kind: string!, text: string}]
+    missing: string!
+"""
+FROM_FHIR_REFUSED = {
+    "values": """  values:
+    id: =idd #! PM220 PM111
+    status: =status.translate('some') #! PM132
+    when: =authoredOn #! PM230
+    notes: =input.value #! PM231
+    parts:
+      - {text: =status} #! PM220
+      - {kind: =status, txt: x} #! PM202
+    nothing: x #! PM202
+""",
+    "json-names": """  values:
+    id: =input.valueString #! PM220 PM111
+    status: d
+    when: 2026-02-30 #! PM232
+    notes: [=input.value.code, =note] #! PM231 PM231
+""",
+}
+
+
+@pytest.mark.parametrize("name", FROM_FHIR_REFUSED)
+def test_what_a_record_may_not_say_is_refused_at_its_line(tmp_path: Path, name: str) -> None:
+    text = HEAD.format(id=name) + FROM_FHIR + FROM_FHIR_REFUSED[name]
+    errors, _ = told(tmp_path, name, text)
+    assert places(errors) == wanted(text), "\n".join(errors)
+
+
+WARNED = {
+    "risks": FIELDS + """resources:
+  task: #! PM300
+    resourceType: Task
+    status: =word.translate('open') #! PM133
+    intent: =word #! PM241 PM221
+    note:
+      - {$each: word as w, text: =%w} #! PM250
+      - {$each: items as a, $let: {a: =%a.name}, text: =%a} #! PM113
+    description: "=iif(code = 'c', 'x', 'y')" #! PM123
+  patient:
+    resourceType: Patient #! PM271
+    $each: items as i #! PM270
+    name: {text: =%i.name}
+""",
+}  # fmt: skip
+
+
+def test_what_may_go_wrong_is_a_warning_and_can_be_accepted(tmp_path: Path) -> None:
+    text = HEAD.format(id="risks") + WARNED["risks"]
+    errors, warnings = told(tmp_path, "risks", text)
+    assert errors == []
+    expected = {code for _, code in wanted(text)}
+    assert {code for _, code in places(warnings)} == expected
+    lines = [place for place in wanted(text) if place[1] not in ("PM300", "PM271", "PM270")]
+    assert [place for place in lines if place not in places(warnings)] == []
+    accepted = "accept:\n" + "".join(f"  - {{code: {code}, because: known}}\n" for code in sorted(expected))
+    assert told(tmp_path, "risks", text + accepted) == ([], [])
+    _, left = told(tmp_path, "risks", text + "accept: [{code: PM301, because: nothing}]\n")
+    assert "PM010" in {code for _, code in places(left)}
+
+
+def test_accept_never_hides_an_error(tmp_path: Path) -> None:
+    text = HEAD.format(id="plain") + FIELDS + TASK + "    descripton: x\naccept: [{code: PM202, because: I say so}]\n"
+    assert "PM202" in {code for _, code in places(told(tmp_path, "plain", text)[0])}
+
+
+def test_a_column_points_inside_the_scalar(tmp_path: Path) -> None:
+    cases = {
+        "    description: =word.trim()": "trim",
+        '    description: "=word.trim()"': "trim",
+        "    description: 'a {{word}} b {{word.trim()}}'": "trim",
+        "    description: >-\n      =word &\n      word.trim()": "trim",
+        "    description: \"=word & 'it\\'s' & word.trim()\"".replace("\\'", "\\\\'"): "trim",
+        "    note: {text: =word & nothing}": "nothing",
+        "    note:\n      - $if: flag and nothing\n        text: x": "nothing",
+        "    note: [{$each: nothing as n, text: x}]": "nothing",
+    }
+    for number, (line, part) in enumerate(cases.items()):
+        text = HEAD.format(id=f"c{number}") + FIELDS + TASK + line + "\n"
+        errors, _ = told(tmp_path / f"f{number}", f"c{number}", text)
+        assert len(errors) == 1, errors
+        where = errors[0].split(": ")[0].split(":")
+        at = text.splitlines()[int(where[1]) - 1]
+        assert at[int(where[2]) - 1 :].startswith(part), (line, errors)
+
+
+def test_references_between_resources_follow_their_items(tmp_path: Path) -> None:
+    text = HEAD.format(id="linked") + FIELDS + """resources:
+  seen:
+    resourceType: Encounter
+    $each: items as one, at
+    $identity: =%one.name
+    status: finished
+    class: loinc#x
+    identifier: {value: "=%at & ''"}
+  done:
+    resourceType: Procedure
+    $each: items as other
+    $identity: =%other.name
+    status: completed
+    subject: {display: =%other.name}
+    encounter: {$ref: seen, display: visit}
+  all:
+    resourceType: EpisodeOfCare
+    status: active
+    patient: {display: x}
+    account: {display: y}
+  list:
+    resourceType: List
+    status: current
+    mode: working
+    entry: {item: {$ref: all}}
+    subject: {display: z}
+  role:
+    resourceType: Basic
+    code: {text: x}
+    extension: {url: "http://x.example", valueReference: {$ref: list}}
+  provenance:
+    resourceType: Provenance
+    target: [{$ref: seen}, {$ref: all}]
+    recorded: =at
+    agent: {who: {display: =id}}
+"""  # fmt: skip
+    bundle = load(tmp_path, "linked", text).run(
+        "linked", {"id": "7", "at": "2026-01-01T00:00:00Z", "items": [{"name": "a"}, {"name": "b"}], "object": {"name": "o"}}
+    ).bundle()  # fmt: skip
+    entries = [(entry["resource"], entry["fullUrl"]) for entry in bundle["entry"]]
+    seen = [url for resource, url in entries if resource["resourceType"] == "Encounter"]
+    done = [resource for resource, _ in entries if resource["resourceType"] == "Procedure"]
+    assert [one["encounter"]["reference"] for one in done] == seen
+    assert done[0]["encounter"]["display"] == "visit"
+    assert [one["identifier"][0]["value"] for one, _ in entries[:2]] == ["0", "1"]
+    provenance = entries[-1][0]
+    assert [target["reference"] for target in provenance["target"]] == [*seen, entries[4][1]]
+    assert len({url for _, url in entries}) == len(entries)
+
+
+def test_without_a_bundle_a_reference_needs_an_id(tmp_path: Path) -> None:
+    text = HEAD.format(id="single") + FIELDS + """bundle: none
+resources:
+  place: {resourceType: Location, id: =id, name: =word}
+  fixed: {resourceType: Location, id: home}
+  seen:
+    resourceType: Encounter
+    status: finished
+    class: loinc#x
+    location: [{location: {$ref: place}}, {location: {$ref: fixed}}]
+"""  # fmt: skip
+    record = {"id": "7", "at": "2026-01-01T00:00:00Z", "items": [], "object": {"name": "o"}}
+    made = load(tmp_path, "single", text).run("single", record)
+    assert [one["location"]["reference"] for one in made.resources["seen"][0]["location"]] == [
+        "Location/7", "Location/home",
+    ]  # fmt: skip
+    errors, _ = told(
+        tmp_path / "b", "single", text.replace("id: home", "name: home").replace("bundle: none", "bundle: none")
+    )
+    assert [code for _, code in places(errors)] == ["PM265"]
+    errors, _ = told(tmp_path / "c", "single", text.replace("bundle: none", "bundle: batch"))
+    assert {code for _, code in places(errors)} == {"PM266"}
+
+
+def test_a_profile_is_written_into_meta(tmp_path: Path) -> None:
+    text = (
+        HEAD.format(id="profiled")
+        + FIELDS
+        + TASK.replace("    status: draft", "    profile: own\n    status: draft\n    id: =id")
+    )
+    made = load(tmp_path, "profiled", text).run(
+        "profiled", {"id": "7", "at": "2026-01-01T00:00:00Z", "items": [], "object": {"name": "o"}}
+    )
+    task = made.only()
+    assert list(task) == ["resourceType", "id", "meta", "status", "intent"]
+    assert task["meta"] == {"profile": ["http://peerfhir.example.org/fhir/StructureDefinition/own"]}
