@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -9,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from peerfhir.access import accounts
 from peerfhir.adapters.instruments import load_instruments
+from peerfhir.clock import new_id
 from peerfhir.config import EndpointSettings, ProgramSettings, Settings
 from peerfhir.gateway.app import create_app
 from peerfhir.gateway.parts import Parts
@@ -22,7 +24,8 @@ from peerfhir.pathway.referral import Origin, Referral
 from peerfhir.pathway.vocabulary import Modality, Recipient, Role, ServiceType, Status, TaskStatus
 from peerfhir.portal.app import create_pages
 from peerfhir.records.database import writing
-from peerfhir.records.work import Office
+from peerfhir.records.schema import outbox_message
+from peerfhir.records.work import Office, Work
 from tests.portal.browse import Browser, Page
 from tests.support.clock import HeldClock
 
@@ -45,7 +48,9 @@ class NoMappings:
 
 def settings(**changed: Any) -> Settings:
     programs = {
-        name: ProgramSettings(id=name, name=f"{name.title()} Peer Support", organization=f"urn:x|{name}", time_zone=ZONE)
+        name: ProgramSettings(
+            id=name, name=f"{name.title()} Peer Support", organization=f"urn:x|{name}", time_zone=ZONE
+        )
         for name in ("riverside", "hilltop")
     }
     endpoints = {
@@ -143,10 +148,14 @@ class Site:
     def actor(self, role: Role, program: str = "riverside", **given: Any) -> Actor:
         return Actor(given.pop("id", f"a-{role}"), role, program, **given)
 
+    def work(self, program: str = "riverside") -> AbstractContextManager[Work]:
+        """A look at the records behind the pages."""
+        return self.parts.office.work(self.actor(Role.GATEWAY, program))
+
     def refer(self, given: str, family: str, program: str = "riverside", **more: Any) -> Referral:
         """A hospital's order for one person, as the inbox takes it in."""
         endpoint = more.pop("endpoint", "general" if program == "riverside" else "county")
-        key = f"{given}-{family}-{len(self.users)}"
+        key = new_id()
         person = Person(
             id="",
             program_id=program,
@@ -172,6 +181,12 @@ class Site:
         )
         with self.parts.office.work(self.actor(Role.GATEWAY, program)) as work:
             return steps.receive_referral(work, person, draft)
+
+    def deliver_all(self) -> None:
+        """As if the worker had sent everything that was owed."""
+        with writing(self.parts.engine) as connection:
+            sent = {"state": "done", "settled_at": self.clock.now(), "form": "as asked", "rung": 1}
+            connection.execute(update(outbox_message).where(outbox_message.c.state == "ready").values(**sent))
 
     # -- journeys, each through the pages
 
@@ -237,12 +252,19 @@ class Site:
         return peer, own
 
 
-def build(engine: Engine, clock: HeldClock, **changed: Any) -> Site:
-    """Both programs with staff: carla coordinates, sue supervises, tomas, ana and bea are peers, ed is an engineer."""
+def open_site(engine: Engine, clock: HeldClock, furnished: Site | None = None, **changed: Any) -> Site:
+    """A site on a database; `furnished` names the staff who are in it already."""
     parts = parts_of(engine, clock, settings(**changed))
     app = create_app(parts)
     app.testing = False  # faults are answered as in production
-    site = Site(app, parts, clock)
+    if furnished is None:
+        return Site(app, parts, clock)
+    return Site(app, parts, clock, dict(furnished.peers), dict(furnished.users))
+
+
+def build(engine: Engine, clock: HeldClock, **changed: Any) -> Site:
+    """Both programs with staff: carla coordinates, sue supervises, tomas, ana and bea are peers, ed is an engineer."""
+    site = open_site(engine, clock, **changed)
     for program, tail in (("riverside", ""), ("hilltop", ".h")):
         site.add_user(f"carla{tail}", Role.COORDINATOR, program)
         site.add_user(f"sue{tail}", Role.SUPERVISOR, program)

@@ -54,12 +54,19 @@ def _finish(response: Response) -> Response:
 
 def _on_fault(desk: Desk, fault: Fault) -> Response:
     if isinstance(fault, Unauthenticated):
-        return must_sign_in()
+        return _closing(must_sign_in())
     if fault.status >= 500:
         log().warning("page refused", code=fault.code, status=fault.status, execution_id=g.get("execution_id"))
     response = _page(desk, fault.status, "403-form" if isinstance(fault, Forged) else "")
     if isinstance(fault, TooManyRequests):
         response.headers["Retry-After"] = str(fault.seconds)
+    return _closing(response)
+
+
+def _closing(response: Response) -> Response:
+    """A form that was turned away may be unread: what is left of it must not be taken for the next request."""
+    if request.method == "POST":
+        response.headers["Connection"] = "close"
     return response
 
 

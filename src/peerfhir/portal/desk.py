@@ -217,6 +217,10 @@ def is_own_path(path: str) -> bool:
 
 
 def must_sign_in() -> Response:
-    """Where somebody goes who is not signed in: from a page to the form and back, from a form to the form."""
-    wanted = request.path if request.method == "GET" and is_own_path(request.path) else "/"
-    return Response(status=303, headers={"Location": "/sign-in" if wanted == "/" else f"/sign-in?next={wanted}"})
+    """Where somebody goes who is not signed in, and back to the page they wanted once they are."""
+    ask = []
+    if request.method == "GET" and request.path != "/" and is_own_path(request.path):
+        ask.append(f"next={request.path}")
+    if door.login_key(request) is not None:
+        ask.append("done=ended")
+    return Response(status=303, headers={"Location": "/sign-in" + ("?" + "&".join(ask) if ask else "")})

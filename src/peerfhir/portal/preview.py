@@ -112,7 +112,7 @@ def _stays(
     ]
     if not told:
         why = "kept" if keep else "denied" if summary else "none"
-        parts.append(Part(say("preview.summary"), say(f"preview.stays_summary_{why}", given=person.given)))
+        parts.append(Part(say("preview.summary"), say(f"preview.stays_summary.{why}", given=person.given)))
     if not met:
         parts.append(Part(say("preview.met"), _met(desk, draft)))
     if draft.setting and words.knows(f"setting.{draft.setting}"):

@@ -18,6 +18,7 @@ def mount(pages: Blueprint, desk: Desk) -> None:
     """The routes of signing in and out."""
     pages.add_url_rule("/sign-in", "sign_in", partial(_form, desk))
     pages.add_url_rule("/sign-in", "sign_in_try", partial(_try, desk), methods=["POST"])
+    pages.add_url_rule("/alive", "alive", partial(_alive, desk))
     pages.add_url_rule("/sign-out", "sign_out", partial(_out, desk), methods=["POST"])
 
 
@@ -58,6 +59,12 @@ def _try(desk: Desk) -> Response:
         wrong = Filled({**filled.values, "password": ()}, {}, (desk.words.say("sign_in.wrong"),))
         return _print(desk, wrong, fault.status)
     return response
+
+
+def _alive(desk: Desk) -> Response:
+    """Somebody is typing: a long note must not be lost because nothing was sent while it was written."""
+    desk.staff()
+    return Response(status=204)
 
 
 def _out(desk: Desk) -> Response:

@@ -67,9 +67,12 @@ class Words:
         """Every dotted key of a sentence."""
 
         def walk(tree: Mapping[str, Any], before: str) -> list[str]:
-            found = []
+            found: list[str] = []
             for name, below in tree.items():
-                found += walk(below, f"{before}{name}.") if isinstance(below, Mapping) else [f"{before}{name}"]
+                if isinstance(below, Mapping):
+                    found += walk(below, f"{before}{name}.")
+                elif not isinstance(below, list):
+                    found.append(f"{before}{name}")
             return found
 
         return tuple(walk(self._tree, ""))

@@ -1,0 +1,2 @@
+def test_every_page_opens(pages):
+    assert len(pages) > 40
