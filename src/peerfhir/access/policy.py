@@ -5,17 +5,56 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Exists, Select, and_, exists, or_, type_coerce
+from sqlalchemy import Connection, Select, text
 
 from peerfhir.access.callers import Caller
-from peerfhir.fhir.tables import fhir_resource, fhir_version
+from peerfhir.fhir.tables import micros
 from peerfhir.pathway.consent import Decision, may_share
 from peerfhir.pathway.referral import Referral, is_paused
 from peerfhir.pathway.refusals import NotFoundHere
 from peerfhir.pathway.vocabulary import Piece, Recipient, ShareClass
 from peerfhir.records import consents, people
-from peerfhir.records.schema import consent_grant, person
-from peerfhir.records.schema import referral as order
+
+# Written out, because it is part of every query of every caller: SQLAlchemy would build it anew each time, which
+# costs as much as the query. The instants of all these tables are whole microseconds; the store keeps milliseconds.
+_VISIBLE = text(
+    """
+    fhir_resource.program_id = :caller_program AND (
+        fhir_resource.source = :caller_source
+        OR (fhir_resource.source IS NULL AND fhir_resource.person_id IS NULL AND fhir_resource.share_class IS NULL)
+        OR EXISTS (
+            SELECT 1 FROM consent_grant
+            JOIN person ON person.program_id = consent_grant.program_id AND person.id = consent_grant.person_id
+            WHERE consent_grant.program_id = fhir_resource.program_id
+            AND consent_grant.person_id = fhir_resource.person_id
+            AND consent_grant.share_class = fhir_resource.share_class
+            AND consent_grant.recipient = :caller_recipient
+            AND consent_grant.granted_at <= :this_instant
+            AND (consent_grant.ended_at IS NULL OR consent_grant.ended_at > :this_instant)
+            AND (consent_grant.until IS NULL OR consent_grant.until > :this_instant)
+            AND person.sharing_stopped_at IS NULL
+            AND EXISTS (
+                SELECT 1 FROM referral
+                WHERE referral.program_id = consent_grant.program_id
+                AND referral.person_id = consent_grant.person_id
+                AND referral.source = :caller_source
+            )
+            AND (
+                consent_grant.share_class = 'existence'
+                OR EXISTS (
+                    SELECT 1 FROM fhir_version AS born
+                    WHERE born.program_id = fhir_resource.program_id
+                    AND born.type = fhir_resource.type
+                    AND born.id = fhir_resource.id
+                    AND born.version = 1
+                    AND born.updated_at > consent_grant.granted_at - 1000
+                )
+            )
+        )
+    )
+    """
+)
+_NO_RECIPIENT = ""  # names nobody to whom anything could be granted
 
 
 def visible(select: Select[Any], caller: Caller, now: datetime) -> Select[Any]:
@@ -24,53 +63,18 @@ def visible(select: Select[Any], caller: Caller, now: datetime) -> Select[Any]:
     Three kinds of rows are left: what the caller's own source sent; what belongs to the program and to
     nobody in particular; and what a person's grant to the caller's recipient covers now.
     The program is inside the query, so another program's id is as unknown as one that never was.
-    """
-    row = fhir_resource.c
-    everyones = and_(row.source.is_(None), row.person_id.is_(None), row.share_class.is_(None))
-    kinds = [row.source == caller.source, everyones]
-    if caller.recipient is not None:
-        kinds.append(and_(row.share_class.is_not(None), _granted(caller, caller.recipient, now)))
-    return select.where(row.program_id == caller.program_id, or_(*kinds))
-
-
-def _granted(caller: Caller, recipient: Recipient, now: datetime) -> Exists:
-    """A line of the ledger covers the row: it holds now, the person has not stopped, and the row is not older.
 
     A grant names a kind of recipient; it means the one who referred this person, not every hospital of the
-    program. What was recorded before a grant is not released by it (domain.md 8.2); that there is a referral
-    at all is no record.
+    program. What was recorded before a grant is not released by it (domain.md 8.2), but that there is a
+    referral at all is no record. A person who has stopped has stopped every grant.
     """
-    row, grant, first = fhir_resource.c, consent_grant.c, fhir_version.c
-    theirs = exists().where(
-        order.c.program_id == row.program_id,
-        order.c.person_id == row.person_id,
-        order.c.source == caller.source,
-    )
-    since = exists().where(
-        first.program_id == row.program_id,
-        first.type == row.type,
-        first.id == row.id,
-        first.version == 1,
-        # the store keeps milliseconds, the ledger microseconds
-        first.updated_at > type_coerce(grant.granted_at, BigInteger) - 1000,
-    )
-    return (
-        exists()
-        .where(
-            grant.program_id == row.program_id,
-            grant.person_id == row.person_id,
-            grant.share_class == row.share_class,
-            grant.recipient == recipient.value,
-            grant.granted_at <= now,
-            or_(grant.ended_at.is_(None), grant.ended_at > now),
-            or_(grant.until.is_(None), grant.until > now),
-            person.c.program_id == grant.program_id,
-            person.c.id == grant.person_id,
-            person.c.sharing_stopped_at.is_(None),
-            or_(row.share_class == ShareClass.EXISTENCE.value, since.correlate(fhir_resource, consent_grant)),
-            theirs.correlate(fhir_resource),
+    return select.where(
+        _VISIBLE.bindparams(
+            caller_program=caller.program_id,
+            caller_source=caller.source,
+            caller_recipient=caller.recipient.value if caller.recipient is not None else _NO_RECIPIENT,
+            this_instant=micros(now),
         )
-        .correlate(fhir_resource)
     )
 
 
