@@ -94,8 +94,6 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
     "Patient": _of(
         _ID, *_HUMAN, _token("active"), _token("gender", system="administrative-gender"),
         _date("birthdate", "birthDate"), _token("telecom"),
-        _ref("organization", "managingOrganization", to=("Organization",)),
-        _ref("general-practitioner", "generalPractitioner"),
     ),
     "Practitioner": _of(_ID, *_HUMAN, _token("active"), _token("telecom")),
     "PractitionerRole": _of(
@@ -135,8 +133,7 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
     ),
     "Consent": _of(
         _ID, _token("status", system="consent-state-codes"), _token("category"), _token("scope"), _PATIENT,
-        _date("date", "dateTime"), _date("period", "provision.period"), _ref("consentor", "performer"),
-        _ref("organization", to=("Organization",)), _ref("actor", "provision.actor.reference"),
+        _date("date", "dateTime"),
         _ref("source-reference", "sourceReference", to=("DocumentReference", "Consent", "QuestionnaireResponse")),
     ),
     "Encounter": _of(

@@ -20,7 +20,7 @@ from peerfhir.fhir.reader import Json
 from peerfhir.fhir.search import parse
 from peerfhir.fhir.searchset import searchset
 from peerfhir.fhir.stored import Stored
-from peerfhir.fhir.validate import validate as _validate
+from peerfhir.fhir.validate import validate as judge
 from peerfhir.fhir.writer import write
 from peerfhir.fhir.writes import Change, Session, at, carry_out
 
@@ -53,6 +53,10 @@ class Reply:
     body: bytes = field(default=b"", repr=False)
 
 
+def _arriving(resource: Json) -> Sequence[Finding]:
+    return judge(resource, by_model=False)
+
+
 class Rest:
     """A FHIR server over sessions.
 
@@ -67,7 +71,7 @@ class Rest:
         open: Callable[[Call, bool], AbstractContextManager[Session]],  # noqa: A002 - what it does
         capability: Callable[[], Json],
         *,
-        validate: Callable[[Json], Sequence[Finding]] = _validate,
+        validate: Callable[[Json], Sequence[Finding]] = _arriving,
         admit: Callable[[Call, str, str], None] | None = None,
         conditional_create: bool = True,
         transactions: bool = True,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Table, and_, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, Select, Table, and_, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
@@ -57,6 +57,18 @@ _MOVE = (
 )
 _IDENTIFIED = select(_r.type, _r.id, _t.system, _t.code).select_from(
     fhir_token.join(fhir_resource, and_(_r.program_id == _t.program_id, _r.type == _t.type, _r.id == _t.id))
+)
+_TYPES: BindParameter[str] = bindparam("types", expanding=True)
+_IDS: BindParameter[str] = bindparam("ids", expanding=True)
+# Two plain lists, because both databases index those; whoever asks drops the surplus.
+_AMONG = and_(_r.program_id == bindparam("p"), _r.type.in_(_TYPES), _r.id.in_(_IDS))
+_MANY = _CURRENT.where(_AMONG)
+_PRESENT = select(_r.type, _r.id).where(_AMONG)
+_ALL_IDENTIFIED = _IDENTIFIED.where(
+    _t.program_id == bindparam("p"),
+    _t.type.in_(_TYPES),
+    _t.param == "identifier",
+    _t.code.in_(bindparam("codes", expanding=True)),
 )
 _INDEXES: tuple[tuple[Table, str, tuple[str, ...]], ...] = (
     (fhir_token, "tokens", ("param", "code", "system")),
@@ -109,8 +121,7 @@ class Store:
         wanted = set(references)
         if not wanted:
             return {}
-        query = self._visible(_CURRENT.where(*self._among(wanted)))
-        found = (from_row(row) for row in self.connection.execute(query))
+        found = (from_row(row) for row in self.connection.execute(self._visible(_MANY), self._among(wanted)))
         return {one.reference: one for one in found if one.reference in wanted}
 
     def missing(self, references: Iterable[str]) -> frozenset[str]:
@@ -118,8 +129,8 @@ class Store:
         wanted = frozenset(references)
         if not wanted:
             return wanted
-        query = self._visible(select(_r.type, _r.id).where(*self._among(wanted)))
-        return wanted - {f"{row.type}/{row.id}" for row in self.connection.execute(query)}
+        here = self.connection.execute(self._visible(_PRESENT), self._among(wanted))
+        return wanted - {f"{row.type}/{row.id}" for row in here}
 
     def search(self, resource_type: str, query: Query | str = "") -> Page:
         """One page of what matches; a text is parsed strictly (BadRequest)."""
@@ -154,22 +165,20 @@ class Store:
         wanted = list(keys)
         if not wanted:
             return {}
-        query = _IDENTIFIED.where(
-            _t.program_id == self.program_id,
-            _t.type.in_(sorted({one.type for one in wanted})),
-            _t.param == "identifier",
-            _t.code.in_(sorted({key_of(one.value) for one in wanted})),
-        )
+        values = {
+            "p": self.program_id,
+            "types": sorted({one.type for one in wanted}),
+            "codes": sorted({key_of(one.value) for one in wanted}),
+        }
         found: dict[tuple[str, str, str], list[str]] = {}
-        for row in self.connection.execute(self._visible(query)):
+        for row in self.connection.execute(self._visible(_ALL_IDENTIFIED), values):
             found.setdefault((row.type, row.system, row.code), []).append(row.id)
         return {one: found.get((one.type, key_of(one.system), key_of(one.value)), []) for one in wanted}
 
-    def _among(self, references: Iterable[str]) -> tuple[Any, ...]:
-        # Two plain lists, because both databases index those; the caller drops the surplus.
+    def _among(self, references: Iterable[str]) -> dict[str, Any]:
         pairs = [one.partition("/") for one in references]
         types, ids = sorted({pair[0] for pair in pairs}), sorted({pair[2] for pair in pairs})
-        return _r.program_id == self.program_id, _r.type.in_(types), _r.id.in_(ids)
+        return {"p": self.program_id, "types": types, "ids": ids}
 
     # what is written
 
@@ -243,6 +252,8 @@ class Store:
                 old = _keys(draft.previous, one.labels)
                 self.claims.release(old - keys, one.id)
                 keys -= old
+            if draft.claimed is not None:
+                keys.discard(Key(one.type, *draft.claimed, one.labels.source or ""))
             for key in keys:
                 places[key] = f"{draft.place or one.type}.identifier"
                 if wanted.setdefault(key, one.id) != one.id:

@@ -57,12 +57,14 @@ class Draft:
     resource  a new one with an id keeps it, so that the caller decides who may choose ids
     labels    None keeps those of the previous version
     place     FHIRPath of the resource in what was sent, for faults
+    claimed   (system, value) of an identifier that its writer has claimed for it already
     """
 
     resource: Json
     labels: Labels | None = None
     previous: Stored | None = None
     place: str = ""
+    claimed: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

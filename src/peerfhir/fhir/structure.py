@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from peerfhir.fhir import definitions
+from peerfhir.fhir import definitions, model
 from peerfhir.fhir.issues import Finding
 from peerfhir.fhir.model import R4_TYPES
 from peerfhir.fhir.primitives import check_of, sentence
@@ -73,7 +73,10 @@ def _resource(value: Any, path: str, found: list[Finding], depth: int) -> None:
     if type(name) is not str or name not in R4_TYPES:
         _add(found, "structure", f"{path}.resourceType".lstrip("."), "This is not a resource type of FHIR R4.")
     elif not definitions.r4().is_resource(name):
+        before = len(found)
         _plain(value, path, found, depth)
+        if len(found) == before:
+            found += [one.below(path) for one in model.parse(value)]
     else:
         _object(value, name, path, found, depth)
 
@@ -182,7 +185,7 @@ def _period(value: dict[str, Any], path: str, found: list[Finding]) -> None:
 
 
 def _plain(value: Any, path: str, found: list[Finding], depth: int) -> None:
-    """A resource outside the index: no nulls and nothing empty; the rest is said by `fhir.model`."""
+    """A resource that the index does not know: no nulls and nothing empty. `fhir.model` says the rest."""
     if value is None or value == {} or value == []:
         _add(found, "structure", path, "null and empty values are not FHIR: leave the element out.")
     elif depth > _MAX_DEPTH or len(found) >= MAX_FINDINGS:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from peerfhir.clock import new_id
@@ -20,6 +20,8 @@ from peerfhir.fhir.reader import Json
 from peerfhir.fhir.search import Query, Token, parse
 from peerfhir.fhir.store import Draft, Store, Stored
 
+_Pointing = Sequence[tuple[str, str]]  # (expression, text) of each reference
+_Resolve = Callable[[str], str | None]
 _CONDITION = "urn:peerfhir:condition"  # system under which a condition other than an identifier is claimed
 
 
@@ -93,14 +95,17 @@ def carry_out(session: Session, entries: Sequence[Entry], base: str) -> list[Wri
     addresses = {one.full_url: f"{one.type}/{ids[place]}" for place, one in enumerate(entries) if one.full_url}
     previous = _previous(store, entries)
     new = [place for place in ids if place not in matched]
-    addresses |= _conditional_references(store, [entries[place] for place in new], base)
-    drafts = []
-    for place in new:
-        entry = entries[place]
-        resource = references.rewritten(entry.resource, bundle.resolver(entry, addresses, base))
-        drafts.append(Draft({**resource, "id": ids[place]}, None, previous.get(place), _path(entry)))
-    _refuse_missing(store, drafts, frozenset(addresses.values()))
-    drafts = [_judged(session, draft, entries[place]) for draft, place in zip(drafts, new, strict=True)]
+    pointing = {place: list(references.references(entries[place].resource, _path(entries[place]))) for place in new}
+    addresses |= _conditional_references(store, entries, pointing, base)
+    resolve = {place: bundle.resolver(entries[place], addresses, base) for place in new}
+    together = frozenset(f"{one.type}/{ids[place]}" for place, one in enumerate(entries))
+    _refuse_missing(store, pointing, resolve, previous, together)
+    drafts = [_draft(session, entries[place], ids[place], resolve[place], previous.get(place)) for place in new]
+    claimed = {place: _key_of(query, session.labels.source) for place, query in asked.items()}
+    drafts = [
+        replace(draft, claimed=(key.system, key.value)) if (key := claimed.get(place)) else draft
+        for place, draft in zip(new, drafts, strict=True)
+    ]
     stored = dict(zip(new, store.write(drafts), strict=True))
     return [
         Written(one, matched[place], "matched")
@@ -229,15 +234,17 @@ def _fits(if_match: str, stored: Stored) -> bool:
     return any(tag == "*" or re.sub(r'^(W/)?"(.*)"$', r"\2", tag) == str(stored.version) for tag in tags)
 
 
-def _conditional_references(store: Store, entries: Sequence[Entry], base: str) -> dict[str, str]:
+def _conditional_references(
+    store: Store, entries: Sequence[Entry], pointing: Mapping[int, _Pointing], base: str
+) -> dict[str, str]:
     """`Patient?identifier=...` -> "Patient/id", each matching exactly one; only a transaction may hold them."""
     found: dict[str, str] = {}
-    for entry in entries:
-        for path, text in references.references(entry.resource, _path(entry)) if entry.place else ():
-            asked = references.conditional(text)
+    for place, pairs in pointing.items():
+        for path, text in pairs:
+            asked = references.conditional(text) if "?" in text and entries[place].place else None
             if asked is None or text in found:
                 continue
-            with at(entry):
+            with at(entries[place]):
                 rows = store.search(asked[0], parse(*asked, base=base)).rows
                 if len(rows) != 1:
                     raise SeveralMatches(
@@ -247,16 +254,22 @@ def _conditional_references(store: Store, entries: Sequence[Entry], base: str) -
     return found
 
 
-def _refuse_missing(store: Store, drafts: Sequence[Draft], together: frozenset[str]) -> None:
-    """Refuse new references to what is not here. Raises InvalidResource with a finding for each."""
+def _refuse_missing(
+    store: Store,
+    pointing: Mapping[int, _Pointing],
+    resolve: Mapping[int, _Resolve],
+    previous: Mapping[int, Stored],
+    together: frozenset[str],
+) -> None:
+    """Refuse references to what is not here, unless they stood there before. Raises InvalidResource."""
     asked: list[tuple[str, str]] = []
-    for draft in drafts:
-        before = draft.previous.resource if draft.previous else None
-        kept = {text for _, text in references.references(before, "")} if before else set()
-        own = f"{draft.resource['resourceType']}/{draft.resource['id']}"
-        for path, text in references.references(draft.resource, draft.place):
-            reference = references.local(text)
-            if reference and text not in kept and reference not in together and reference != own:
+    for place, pairs in pointing.items():
+        before = previous[place].resource if place in previous else {}
+        kept = {text for _, text in references.references(before, "")}
+        for path, text in pairs:
+            target = resolve[place](text) or text
+            reference = references.local(target)
+            if reference and reference not in together and target not in kept:
                 asked.append((path, reference))
     missing = store.missing({reference for _, reference in asked})
     if missing:
@@ -266,11 +279,11 @@ def _refuse_missing(store: Store, drafts: Sequence[Draft], together: frozenset[s
         )
 
 
-def _judged(session: Session, draft: Draft, entry: Entry) -> Draft:
-    """The draft after the caller's own rules."""
-    before = draft.previous.resource if draft.previous else None
-    method = "update" if draft.previous else "create"
+def _draft(session: Session, entry: Entry, resource_id: str, resolve: _Resolve, previous: Stored | None) -> Draft:
+    """What is to be stored of one entry: references that lead to us, and the caller's own rules."""
+    resource = {**references.rewritten(entry.resource, resolve), "id": resource_id}
+    method, before = ("update", previous.resource) if previous else ("create", None)
     with at(entry):
-        resource = session.before_write(method, draft.resource, before, entry.if_match)
-    labels = None if draft.previous else session.labels
-    return Draft({**resource, "id": draft.resource["id"]}, labels, draft.previous, draft.place)
+        resource = session.before_write(method, resource, before, entry.if_match)
+    labels = None if previous else session.labels
+    return Draft({**resource, "id": resource_id}, labels, previous, _path(entry))
