@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, insert, select, type_coerce, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, insert, select, type_coerce, update
 
 from peerfhir.records.schema import Instant, audit, audit_head
 from peerfhir.records.upsert import insert_or_update
@@ -18,6 +18,9 @@ _FIELDS = (
     "outcome", "detail", "execution_id", "previous",
 )  # fmt: skip
 _START = "0" * 64
+_HEAD = select(audit_head.c.last_id, audit_head.c.digest).where(audit_head.c.id == 1).with_for_update()
+_ADD = insert(audit)
+_MOVE = update(audit_head).where(audit_head.c.id == 1).values(last_id=bindparam("last"), digest=bindparam("end"))
 
 
 @dataclass(frozen=True)
@@ -50,25 +53,21 @@ def append(connection: Connection, entries: Sequence[Entry]) -> None:
     """
     if not entries:
         return
-    head = insert_or_update(
-        connection,
-        audit_head,
-        ("id",),
-        {"id": 1, "last_id": 0, "digest": _START},
-        {"id": 1},
-        "last_id",
-        "digest",
-    )
+    head = connection.execute(_HEAD).one_or_none() or _first_head(connection)
     rows: list[dict[str, Any]] = []
     previous = head.digest
     for number, entry in enumerate(entries, head.last_id + 1):
         row = {"id": number, **asdict(entry), "previous": previous}
         row["digest"] = previous = _digest({**row, "at": Instant().process_bind_param(entry.at)})
         rows.append(row)
-    connection.execute(insert(audit), rows)
-    connection.execute(
-        update(audit_head).where(audit_head.c.id == 1).values(last_id=rows[-1]["id"], digest=rows[-1]["digest"])
-    )
+    connection.execute(_ADD, rows)
+    connection.execute(_MOVE, {"last": rows[-1]["id"], "end": rows[-1]["digest"]})
+
+
+def _first_head(connection: Connection) -> Row[tuple[int, str]]:
+    """Before the first line of all; of two writers who both come first, one waits for the other."""
+    first = {"id": 1, "last_id": 0, "digest": _START}
+    return insert_or_update(connection, audit_head, ("id",), first, {"id": 1}, "last_id", "digest")
 
 
 def verify(connection: Connection) -> int | None:

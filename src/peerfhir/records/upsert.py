@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import ReturningInsert
 
 
 def insert_new(
@@ -17,8 +17,8 @@ def insert_new(
 
     Race-free: of two writers with the same keys exactly one gets a row back.
     """
-    made = _insert(connection, table).values(**values).on_conflict_do_nothing(index_elements=list(keys))
-    return _row(connection, made.returning(*(table.c[name] for name in returning or keys)))
+    statement = _insert_new(connection.dialect.name, table, keys, returning or keys)
+    return connection.execute(statement, dict(values)).one_or_none()
 
 
 def insert_or_update(
@@ -30,16 +30,17 @@ def insert_or_update(
     *returning: str,
 ) -> Row[Any]:
     """Insert a row, or change the one that holds the keys; either way it is locked until the commit."""
-    made = _insert(connection, table).values(**values)
+    made = _insert(connection.dialect.name, table).values(**values)
     made = made.on_conflict_do_update(index_elements=list(keys), set_=dict(change))
-    row = _row(connection, made.returning(*(table.c[name] for name in returning or keys)))
-    assert row is not None  # noqa: S101 - ON CONFLICT DO UPDATE always returns its row
-    return row
+    return connection.execute(made.returning(*(table.c[name] for name in returning or keys))).one()
 
 
-def _insert(connection: Connection, table: Table) -> Any:
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+@cache
+def _insert_new(dialect: str, table: Table, keys: tuple[str, ...], returning: tuple[str, ...]) -> Any:
+    """Built once: making the statement costs more than sending it."""
+    made = _insert(dialect, table).on_conflict_do_nothing(index_elements=list(keys))
+    return made.returning(*(table.c[name] for name in returning))
 
 
-def _row(connection: Connection, statement: ReturningInsert[Any]) -> Row[Any] | None:
-    return connection.execute(statement).one_or_none()
+def _insert(dialect: str, table: Table) -> Any:
+    return (sqlite if dialect == "sqlite" else postgresql).insert(table)
