@@ -119,7 +119,7 @@ def _referral(versions: list[dict[str, Any]], order: dict[str, Any]) -> Referral
 
 def _status(task: dict[str, Any]) -> str:
     business = task.get("businessStatus", {})
-    return business.get("text") or (business.get("coding") or [{}])[0].get("display", "") or task["status"]
+    return str(business.get("text") or (business.get("coding") or [{}])[0].get("display", "") or task["status"])
 
 
 def _encounter(encounter: dict[str, Any]) -> Arrival:
