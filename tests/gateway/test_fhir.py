@@ -6,7 +6,7 @@ import copy
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from peerfhir.fhir.labels import Labels
 from peerfhir.fhir.reader import read_own
@@ -128,6 +128,24 @@ def test_addresses_that_are_not_the_senders_are_not_written_back_to(app, engine,
 
 def _client_of(engine) -> str:
     return next(row["source"] for row in _rows(engine, inbox_message) if row["source"] != "riverside")
+
+
+@one_database
+def test_an_address_that_moved_is_learnt_and_one_that_stayed_keeps_what_is_known_of_it(hospital, engine):
+    hospital.post("/fhir", doors.order())
+    with writing(engine) as connection:
+        connection.execute(update(remote).values(etag='W/"7"'))
+    moved = doors.order()
+    moved["entry"][0]["fullUrl"] = f"{doors.RIVERSIDE}/Patient/merged"
+    for entry in moved["entry"][2:]:
+        for name in ("subject", "for"):
+            if name in entry["resource"]:
+                entry["resource"][name] = {"reference": f"{doors.RIVERSIDE}/Patient/merged"}
+    assert hospital.post("/fhir", moved).status_code == 200
+    known = {row["reference"]: row["etag"] for row in _rows(engine, remote)}
+    assert known == {"Patient/merged": None} | dict.fromkeys(
+        ("Organization/hospital", "ServiceRequest/s1", "Task/t1"), 'W/"7"'
+    )
 
 
 @one_database

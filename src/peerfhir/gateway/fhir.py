@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from flask import Blueprint, g, request
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert, select
 
 from peerfhir.access import policy, scopes
 from peerfhir.access.callers import Caller
@@ -171,17 +171,26 @@ class ClientSession:
 
     def _remember_addresses(self, changes: Sequence[Change]) -> None:
         """Our copy -> the sender's own resource, for those whose fullUrl is below the sender's base."""
+        if self._endpoint is None:
+            return
+        keys = {"program_id": self._caller.program_id, "endpoint": self._endpoint.id}
+        new = []
         for change in changes:
             theirs = _below(self._endpoint, change.full_url)
-            if theirs is None or self._endpoint is None:
+            if theirs is None:
                 continue
-            key = {
-                "program_id": self._caller.program_id,
-                "endpoint": self._endpoint.id,
-                "local": f"{change.type}/{change.id}",
-            }
-            new = {"reference": theirs, "etag": None, "at": self._own.clock.now()}
-            insert_or_update(self._connection, remote, tuple(key), {**key, **new}, new)
+            key = {**keys, "local": f"{change.type}/{change.id}"}
+            values = {"reference": theirs, "etag": None, "at": self._own.clock.now()}
+            if change.method == "create":  # its id was made a moment ago: nobody has a row for it
+                new.append({**key, **values})
+            elif theirs != self._remembered(key):
+                insert_or_update(self._connection, remote, tuple(key), {**key, **values}, values)
+        if new:
+            self._connection.execute(insert(remote), new)
+
+    def _remembered(self, key: dict[str, str]) -> str | None:
+        row = select(remote.c.reference).where(*(remote.c[name] == value for name, value in key.items()))
+        return self._connection.execute(row).scalar_one_or_none()
 
 
 class _WatchedStore(Store):
