@@ -269,7 +269,7 @@ def _roster(program: str) -> list[Peer]:
                   tags=(Tag("depression", "public"), Tag("refugee-immigrant", "public"), Tag("inpatient")))  # fmt: skip
     ben = replace(common, display=f"Ben K. {MARK}", languages=frozenset({"en", "es"}), area="27100",
                   tags=(Tag("alcohol", "match-only"),))  # fmt: skip
-    cleo = replace(common, display=f"Cleo M. {MARK}", languages=frozenset({"en", "es"}), load=Decimal("11.0"),
+    cleo = replace(common, display=f"Cleo M. {MARK}", languages=frozenset({"en", "es"}), load=Decimal("9.0"),
                    tags=(Tag("anxiety", "public"),))  # fmt: skip
     dev = replace(common, display=f"Dev P. {MARK}", load=Decimal("12.0"), tags=(Tag("veteran", "public"),))
     return [ana, ben, cleo, dev]
