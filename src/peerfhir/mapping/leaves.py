@@ -194,7 +194,8 @@ class Leaves:
         emitted = [part for part in parts if isinstance(part, Emitted)]
         if all(part.constant is not None for part in emitted):
             text = "".join(part if isinstance(part, str) else str(part.constant) for part in parts)
-            return self._string(node, text, slot, place)
+            known = self._string(node, text, slot, place)  # checked like a constant, alive like an expression
+            return None if known is None else Leaf(known.rule, ast.Constant(text), nullable=False)
         codes: list[ast.expr] = [ast.Constant(part) if isinstance(part, str) else part.code for part in parts]
         if slot.kind == "xhtml":
             pairs = zip(parts, codes, strict=True)
