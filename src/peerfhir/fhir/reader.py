@@ -25,6 +25,9 @@ class _Repeated(Exception):
     """A key stands twice in one object; where, is found by `_position`."""
 
 
+_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|(NaN|-?Infinity|-?[0-9][0-9.eE+-]*)')
+
+
 def read(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH) -> Json:
     """A stranger's bytes as one JSON value; numbers with a point or exponent as Decimal.
 
@@ -65,7 +68,8 @@ def _parse(text: str, max_depth: int) -> Json:
     except RecursionError:
         raise _too_deep(text, max_depth) from None
     except (ValueError, InvalidOperation):  # NaN, Infinity, or a number beyond all measure
-        raise BadBody("A number here is not one that can be kept.", advice="Send finite numbers.") from None
+        place = _number_position(text)
+        raise BadBody("This number cannot be kept.", place=place, advice="Send finite numbers.") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -146,6 +150,24 @@ def _position(text: str, max_depth: int) -> str:
     else:
         return _line_column(text, len(text))
     return _line_column(text, match.start())
+
+
+def _number_position(text: str) -> str:
+    """Where the first number stands that `_parse` refuses."""
+    for match in _NUMBER.finditer(text):
+        number = match.group(1)
+        try:
+            if number:
+                _finite(number)
+        except (ValueError, InvalidOperation):
+            return _line_column(text, match.start())
+    return _line_column(text, len(text))
+
+
+def _finite(text: str) -> None:
+    if text.endswith(("N", "y")):  # NaN, Infinity
+        raise ValueError("number")
+    _decimal(text)
 
 
 def _new_key(keys: list[set[str] | None], previous: str, name: str) -> bool:

@@ -19,6 +19,7 @@ MAX_COUNT = 500
 MAX_CLAUSES = 30  # each is a subquery
 MAX_VALUES = 100  # of one clause
 _PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb)?(\d.*)")
+_CONTROL = re.compile("[\x00-\x1f]")
 _MODIFIERS = {"token": {"not", "missing"}, "reference": {"missing"}, "date": {"missing"}, "uri": {"missing"}}
 _SORTS = {"_id", "-_id", "_lastUpdated", "-_lastUpdated"}
 _TOLERATED = {"_format", "_pretty", "_totalMethod"}  # said by clients, without meaning for the matches
@@ -83,8 +84,10 @@ def parse(resource_type: str, query: str, *, form: Mapping[str, list[str]] | Non
     pairs += [(name, value) for name, values in (form or {}).items() for value in values]
     reading = _Reading(resource_type, base)
     for name, value in pairs:
-        if value == "" or name in _TOLERATED:
+        if value.strip(",") == "" or name in _TOLERATED:
             continue
+        if _CONTROL.search(value):
+            raise _wrong(name, "a value without control characters")
         if reading.take(name, value):
             reading.used.append((name, value))
         elif lenient:
@@ -162,9 +165,10 @@ class _Reading:
         allowed = {"contains", "missing"} if parameter.kind == "string" else _MODIFIERS.get(parameter.kind, set())
         if modifier and modifier not in allowed:
             return False
-        values = tuple(self._value(name, parameter, modifier, one) for one in _split(value))
-        if len(values) > MAX_VALUES:
+        texts = _split(value)
+        if len(texts) > MAX_VALUES:
             raise BadRequest(f"A search parameter may have at most {MAX_VALUES} values.")
+        values = tuple(self._value(name, parameter, modifier, one) for one in texts)
         self.clauses.append(Clause(self.type, parameter, values, modifier))
         return True
 
@@ -175,6 +179,8 @@ class _Reading:
             return text
         if parameter.kind == "token":
             system, bar, code = text.rpartition("|")
+            if not system and not code:
+                raise _wrong(name, "a code, a system, or both")
             return Token(key_of(code), key_of(system) if bar else None)
         if parameter.kind in ("date", "updated"):
             match = _PREFIX.fullmatch(text)

@@ -1,0 +1,167 @@
+"""Generated bodies of strangers through every writing route: never a 5xx, never a piece of the body in the answer."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from peerfhir.errors import BadBody
+from peerfhir.fhir.model import parse
+from peerfhir.fhir.reader import read
+from peerfhir.fhir.rest import Call
+from peerfhir.fhir.structure import structure
+from peerfhir.fhir.validate import validate
+from peerfhir.fhir.writer import write
+from tests.support.fhir import BASE, EXAMPLES, Server, referral
+
+SEED = 20261121
+CANARY = "Marisolita"
+NAMES = ["foo", "_status", "valueString", "id", "extension", "resourceType", "contained", "status", "_birthDate",
+         "identifier", "entry", "reference", "meta", "\u00fc", "a b", "", "request", "fullUrl", "coding"]  # fmt: skip
+WILD: list[Any] = [
+    None, {}, [], "", " x", "x  y", True, False, 0, -1, 1, 2**40, 10**30, Decimal("1.5"), Decimal("1E+30"), "true",
+    "2024-13-45", "2024-02-30", "0000", {"a": 1}, [None], [[]], [{}], {"resourceType": 1}, {"resourceType": "Nope"},
+    {"resourceType": CANARY}, "\u2028", "<div>", {"reference": "x"}, {"reference": "#no"}, {"reference": ["a"]},
+    {"reference": "Patient?identifier=x|y"}, {"reference": "javascript:alert(1)"}, {"extension": []}, [1, "a", None],
+    "2024-01-01T00:00:00", "10:00:00", CANARY, {CANARY: CANARY}, {"coding": [{"code": CANARY}]}, "x" * 300,
+    {"resourceType": "SubscriptionTopic", "status": "draft"}, {"resourceType": "Medication", "x": 1}, "🙂", "a/b|c,d",
+]  # fmt: skip
+
+
+def examples() -> list[Any]:
+    return [read(path.read_bytes()) for path in sorted(EXAMPLES.glob("*.json"))]
+
+
+def _places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield at
+    steps: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, one in steps:
+        yield from _places(one, (*at, step))
+
+
+def mutated(rng: random.Random, value: Any) -> Any:
+    """One to three places removed, replaced, renamed, wrapped or doubled."""
+    changed = copy.deepcopy(value)
+    for _ in range(rng.choice([1, 1, 1, 2, 3])):
+        places = [one for one in _places(changed) if one]
+        if not places:
+            break
+        *way, last = rng.choice(places)
+        parent = changed
+        for step in way:
+            parent = parent[step]
+        kind = rng.randrange(10)
+        if kind < 2:
+            del parent[last]
+        elif kind < 7:
+            parent[last] = copy.deepcopy(rng.choice(WILD))
+        elif kind == 7 and isinstance(parent, dict):
+            parent[rng.choice(NAMES)] = parent.pop(last)
+        elif kind == 8 and isinstance(parent, list):
+            parent.append(copy.deepcopy(parent[last]))
+        else:
+            parent[last] = [parent[last]]
+    return changed
+
+
+def test_no_body_makes_a_5xx(tmp_path: Any) -> None:
+    from peerfhir.fhir.store import metadata
+    from peerfhir.records.database import open_engine
+
+    engine = open_engine(f"sqlite:///{tmp_path / 'fhir.db'}")
+    metadata.create_all(engine)
+    server = Server(engine)
+    rng = random.Random(SEED)
+    start = [*examples(), referral(1), referral(2)]
+    where = f"Patient/{server.post({'resourceType': 'Patient', 'active': True})['id']}"
+    seen: Counter[int] = Counter()
+    for number in range(8000):
+        body = mutated(rng, rng.choice(start))
+        name = body.get("resourceType") if isinstance(body, dict) else None
+        path = rng.choice([name if isinstance(name, str) else "Patient", "Patient", "", where, "Task"])
+        method = "PUT" if path == where else "POST"
+        headers = {"if-none-exist": f"identifier=urn:x|{number}"} if rng.random() < 0.2 else {}
+        reply = server.rest.answer(Call(method, "" if path == "Bundle" else path, "", headers, body, BASE))
+        assert reply.status < 500, f"seed {SEED}, case {number}: {reply.body!r}"
+        if reply.status >= 400:
+            assert CANARY.encode() not in reply.body.replace(f".{CANARY}".encode(), b""), f"seed {SEED}, case {number}"
+        seen[reply.status] += 1
+    assert seen[422] > 1500
+    assert seen[400] > 500
+    engine.dispose()
+
+
+def test_broken_bytes_of_resources_never_surprise_the_engine(shared: Engine) -> None:
+    server = Server(shared)
+    rng = random.Random(SEED + 1)
+    raw = [write(one) for one in [*examples(), referral(1)]]
+    for number in range(1500):
+        data = bytearray(rng.choice(raw))
+        for _ in range(rng.randrange(1, 5)):
+            at = rng.randrange(len(data))
+            data[at : at + rng.randrange(4)] = rng.choice(
+                [b'"', b"{}", b"\\u0000", b"\x00", b"null", b",", b"1e5", b""]
+            )
+        try:
+            body = read(bytes(data))
+        except BadBody:
+            continue
+        name = body.get("resourceType") if isinstance(body, dict) else "Patient"
+        path = "" if name == "Bundle" else str(name)
+        assert server.rest.answer(Call("POST", path, "", {}, body, BASE)).status < 500, (
+            f"seed {SEED + 1}, case {number}"
+        )
+
+
+def test_no_search_makes_a_5xx(shared: Engine) -> None:
+    server = Server(shared)
+    server.ask("POST", "", referral(3))
+    rng = random.Random(SEED + 2)
+    names = ["status", "identifier", "patient", "authored-on", "_lastUpdated", "_count", "_sort", "_after", "_id", "name",
+             "owner:missing", "status:not", "_include", "_revinclude", "subject:Patient", "x", "_total", "code", "",
+             "_summary", "family:contains", "period", "focus", "_profile"]  # fmt: skip
+    values = ["", "|", "a|b", "|b", "a|", ",", "a,b", "\\,", "ge2024", "2024-02-30", "true", "1", "-1", "1" * 40, "%00",
+              "%ff", "%", "Patient/x", "Patient/", "é", "_id", "-_lastUpdated", "MS4x", "Task:focus", "Task:owner:Patient",
+              "a" * 3000, "'; drop table", "_", "%25", "*", "requested,accepted", "\x1f"]  # fmt: skip
+    for number in range(1500):
+        asked = "&".join(f"{rng.choice(names)}={rng.choice(values)}" for _ in range(rng.randrange(1, 5)))
+        headers = {"prefer": "handling=lenient"} if rng.random() < 0.5 else {}
+        name = rng.choice(["Task", "Patient", "Observation", "Organization", "Consent"])
+        reply = server.rest.answer(Call("GET", name, asked, headers, None, BASE))
+        assert reply.status in (200, 400), f"seed {SEED + 2}, case {number}: {asked!r} {reply.status}"
+
+
+def test_the_structure_refuses_everything_the_model_refuses() -> None:
+    """So what arrives needs no second judgement by the models, which cost four times as much."""
+    rng = random.Random(SEED + 3)
+    start = examples()
+    both = Counter({True: 0, False: 0})
+    for number in range(2500):
+        body = mutated(rng, rng.choice(start))
+        refused = bool(structure(body))
+        if not refused:
+            assert not parse(body), f"seed {SEED + 3}, case {number}: {parse(body)[:2]}"
+        both[refused] += 1
+    assert both[True] > 1000
+    assert both[False] > 200
+
+
+@pytest.mark.parametrize("depth", [30, 300, 5000])
+def test_nesting_is_a_finding_and_no_exception(depth: int) -> None:
+    inner: Any = {"url": "x", "valueString": "s"}
+    for _ in range(depth):
+        inner = {"url": "x", "extension": [inner]}
+    found = validate({"resourceType": "Patient", "extension": [inner]})
+    assert bool(found) == (depth > 60)
+    item: Any = {"linkId": "1", "type": "group"}
+    for _ in range(depth):
+        item = {"linkId": "1", "type": "group", "item": [item]}
+    assert validate({"resourceType": "Coverage", "extension": [inner]})
+    assert bool(validate({"resourceType": "Questionnaire", "status": "draft", "item": [item]})) == (depth > 60)
