@@ -4,6 +4,7 @@ import io
 
 import pytest
 import structlog
+from flask import abort
 
 from peerfhir import logs
 from tests.support import doors
@@ -42,6 +43,20 @@ def test_what_is_not_there_is_an_outcome_too(web_app, method, path, status):
     assert answer.status_code == status
     assert answer.content_type in ("application/fhir+json; fhirVersion=4.0", "application/fhir+json", "application/json")
     assert "<" not in answer.text
+
+
+def test_flasks_own_refusals_are_outcomes_too(lite, clock):
+    app = doors.app(lite, clock)
+    app.add_url_rule("/folder/", "folder", lambda: "in")
+
+    @app.get("/refuse/<int:status>")
+    def refuse(status: int) -> str:
+        abort(status)
+
+    web = app.test_client()
+    assert web.get("/folder").headers["Location"].endswith("/folder/")
+    assert web.get("/refuse/413").json["issue"][0]["code"] == "too-long"
+    assert web.get("/refuse/400").json["resourceType"] == "OperationOutcome"
 
 
 def test_a_method_that_is_not_offered_names_those_that_are(web_app):

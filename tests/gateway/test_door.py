@@ -71,6 +71,18 @@ def test_a_login_opens_the_pages_until_it_is_ended(lite, clock):
     assert web.get("/").status_code == 401
 
 
+def test_signing_in_again_ends_the_login_before(lite, clock):
+    doors.add_user(lite, clock)
+    web = _app(lite, clock).test_client()
+    _enter(web)
+    before = web.get_cookie("peerfhir").value
+    _enter(web)
+    assert web.get("/").status_code == 200
+    assert web.get_cookie("peerfhir").value != before
+    web.set_cookie("peerfhir", before)
+    assert web.get("/").status_code == 401
+
+
 @pytest.mark.parametrize("insecure", [False, True])
 def test_the_cookie_is_as_tight_as_the_address_allows(lite, clock, insecure):
     doors.add_user(lite, clock)

@@ -7,6 +7,7 @@ import re
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.exceptions import RequestEntityTooLarge as TooLarge
+from werkzeug.routing import RequestRedirect
 
 from peerfhir import errors
 from peerfhir.clock import new_id
@@ -26,7 +27,7 @@ from peerfhir.pathway.refusals import Refusal
 __all__ = ["Parts", "create_app"]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_MACHINES = ("/fhir", "/oauth", "/admin", "/.well-known", "/healthz", "/health", "/readyz", "/metrics")
+_QUIET = frozenset({"GET", "HEAD", "OPTIONS"})
 _PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; form-action 'self'; "
     "base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
@@ -71,6 +72,17 @@ def _finish(response: Response) -> Response:
     headers.setdefault("Content-Security-Policy", _PAGE_POLICY if response.mimetype == "text/html" else _DATA_POLICY)
     if own().settings.base_url.startswith("https:"):
         headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    if response.status_code == 503:
+        headers.setdefault("Retry-After", "1")
+    if request.method not in _QUIET or response.status_code >= 400:
+        # the rule, not the address: an address may hold what someone typed
+        log().info(
+            "answered",
+            method=request.method,
+            route=_route(),
+            status=response.status_code,
+            execution_id=headers["X-Request-Id"],
+        )
     return response
 
 
@@ -80,8 +92,6 @@ def _on_fault(fault: Fault) -> Response:
         answer.headers["Retry-After"] = str(fault.seconds)
     if isinstance(fault, Unauthenticated):
         answer.headers["WWW-Authenticate"] = 'Bearer realm="PeerFHIR"'
-    if fault.status >= 500:
-        log().warning("refused", code=fault.code, status=fault.status, route=_route(), execution_id=g.execution_id)
     return answer
 
 
@@ -95,8 +105,8 @@ def _on_http(error: HTTPException) -> Response:
         return _on_fault(errors.NotFound())
     if isinstance(error, TooLarge):
         return _on_fault(errors.BodyTooLarge())
-    if error.response is not None:  # a redirect that Flask made, for example to the address with a slash
-        return Response(status=404)
+    if isinstance(error, RequestRedirect):  # to the same address with or without its last slash
+        return Response(status=error.code, headers={"Location": error.new_url})
     return _on_fault(errors.BadRequest())
 
 

@@ -130,12 +130,16 @@ def login_key(request: Request) -> str | None:
 
 
 def let_in(request: Request, response: Response, login: str, password: str) -> Actor:
-    """Check a password and set the login cookie on the response.
+    """Check a password and set the login cookie on the response; a login this browser had before ends.
 
     Raises  Unauthenticated, one sentence for every cause
     """
     own = parts()
     key, account = accounts.sign_in(own.engine, own.clock, login, password, known_device_of=_device_of(request))
+    before = login_key(request)
+    if before is not None:
+        with writing(own.engine) as connection:
+            logins.sign_out(connection, own.clock, before)
     _set(response, "peerfhir", key, None)
     _set(response, "peerfhir-device", _devices().dumps(account.id), _DEVICE_DAYS * 86400)
     actor = Actor(
