@@ -93,7 +93,10 @@ SECRETS_OF_A_WORKPLACE = re.compile(r"/(?:root|home|work|farm)/|/tmp/bash|extra-
 
 def test_no_file_names_a_machine_it_was_written_on() -> None:
     for path in TRACKED:
-        if path.suffix in {".py", ".md", ".yaml", ".yml", ".toml", ".lock", ".css", ".html", ".json", ""} and path.is_file():
+        if (
+            path.suffix in {".py", ".md", ".yaml", ".yml", ".toml", ".lock", ".css", ".html", ".json", ""}
+            and path.is_file()
+        ):
             if path == Path(__file__):
                 continue
             found = SECRETS_OF_A_WORKPLACE.search(path.read_text("utf-8", "replace"))
@@ -102,7 +105,9 @@ def test_no_file_names_a_machine_it_was_written_on() -> None:
 
 def test_no_mark_of_unfinished_work() -> None:
     for path in SOURCES:
-        found = re.search(r"\bTODO\b|\bFIXME\b|NotImplementedError|pragma: no cover|# type: ignore(?!\[)", path.read_text("utf-8"))
+        found = re.search(
+            r"\bTODO\b|\bFIXME\b|NotImplementedError|pragma: no cover|# type: ignore(?!\[)", path.read_text("utf-8")
+        )
         assert not found, f"{path}: {found and found.group()}"
 
 
