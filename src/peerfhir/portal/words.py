@@ -63,7 +63,7 @@ class Words:
             raise KeyError(key)
         return tuple(str(text) for text in found)
 
-    def keys(self) -> tuple[str, ...]:
+    def sentences(self) -> tuple[str, ...]:
         """Every dotted key of a sentence."""
 
         def walk(tree: Mapping[str, Any], before: str) -> list[str]:
