@@ -97,6 +97,7 @@ class _File:
     """One YAML file of the folder, with the files it names."""
 
     def __init__(self, folder: Path, path: Path, problems: Problems) -> None:
+        self._given = folder
         self._folder = folder.resolve()
         self._path = path
         self._problems = problems
@@ -130,7 +131,8 @@ class _File:
         return _Loaded(Program(checked), document.version, self._hash())
 
     def _label(self, path: Path) -> str:
-        return (Path(self._folder.name) / path.resolve().relative_to(self._folder)).as_posix()
+        above = self._given if path.is_relative_to(self._given) else self._folder
+        return (Path(self._folder.name) / path.relative_to(above)).as_posix()
 
     def _beside(self, name: str, mark: Mark, address: str) -> tuple[str, str] | None:
         """Label and text of a file named by the document; it must lie inside the mappings."""

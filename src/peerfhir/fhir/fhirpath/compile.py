@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from peerfhir.fhir.definitions import PRIMITIVES
 from peerfhir.fhir.fhirpath import functions
 from peerfhir.fhir.fhirpath.parser import (
     Binary,
@@ -214,7 +215,8 @@ class _Emitter:
         if base.type.kinds == ("object",):
             return Emitted(_field(base, node.name, step.type), step.type)
         function = "all_below" if step.type.card == "many" else "below"
-        return Emitted(call(function, base.code, _keys(step.keys)), step.type)
+        mixed = [ast.Constant(True)] if any(kind in PRIMITIVES for kind in base.type.kinds) else []
+        return Emitted(call(function, base.code, _keys(step.keys), *mixed), step.type)
 
     def _unknown(self, node: Member, base: Static) -> ExpressionProblem:
         for kind in base.kinds:

@@ -23,11 +23,13 @@ def _misfit(what: str) -> EvaluationProblem:
     return EvaluationProblem("PM712", what)
 
 
-def below(base: Value, keys: Sequence[str]) -> Value:
-    """The one value under any of the keys, or None."""
+def below(base: Value, keys: Sequence[str], mixed: bool = False) -> Value:
+    """The one value under any of the keys, or None. `mixed`: the base may be a primitive, below which is nothing."""
     if base is None:
         return None
     if type(base) is not dict:
+        if mixed and isinstance(base, _PRIMITIVES):
+            return None
         raise _misfit("a single value stands where a structure is expected")
     for key in keys:
         value = base.get(key)
@@ -38,13 +40,15 @@ def below(base: Value, keys: Sequence[str]) -> Value:
     return None
 
 
-def all_below(base: Value, keys: Sequence[str]) -> list[Value]:
-    """Every value under any of the keys, of one structure or of each in a list; nulls left out."""
+def all_below(base: Value, keys: Sequence[str], mixed: bool = False) -> list[Value]:
+    """Every value under any of the keys, of one structure or of each in a list; nulls left out. `mixed` as above."""
     if base is None:
         return []
     found: list[Value] = []
     for one in base if type(base) is list else (base,):
         if type(one) is not dict:
+            if mixed and isinstance(one, _PRIMITIVES):
+                continue
             raise _misfit("a single value stands where a structure is expected")
         for key in keys:
             value = one.get(key)
