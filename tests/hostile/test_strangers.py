@@ -39,7 +39,7 @@ class Canary(io.RawIOBase):
 
 def _path(rule: str) -> str:
     for name, value in (
-        ("<int:", "7"), ("<path:", "Patient/x"), ("<", "x"),
+        ("<int", "7"), ("<path:", "Patient/x"), ("<", "x"),
     ):  # fmt: skip
         while name in rule:
             start = rule.index(name)

@@ -127,8 +127,8 @@ def create_admin() -> Blueprint:
         ("/inbox/<message_id>", _show_inbox, "GET"),
         ("/inbox/<message_id>/rerun", _rerun_inbox, "POST"),
         ("/outbox", _list_outbox, "GET"),
-        ("/outbox/<int:message_id>", _show_outbox, "GET"),
-        ("/outbox/<int:message_id>/rerun", _rerun_outbox, "POST"),
+        ("/outbox/<int(max=9223372036854775807):message_id>", _show_outbox, "GET"),
+        ("/outbox/<int(max=9223372036854775807):message_id>/rerun", _rerun_outbox, "POST"),
         ("/trace/<wanted>", _trace, "GET"),
     ):
         blueprint.add_url_rule(rule, view_func=view, methods=[method])
