@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from peerfhir.fhir.fhirpath.compile import ROOT_PLACE, call, name, runtime
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
@@ -70,6 +70,9 @@ def compiled(checked: Checked, *, careful: bool = False) -> Compiled:
     code = compile(module, checked.document.mark.path, "exec")
     exec(code, names)  # noqa: S102 - a tree built here from checked syntax, no text
     return Compiled(names["m"], tuple(emitter.rules))
+
+
+_Ast = TypeVar("_Ast", ast.stmt, ast.expr)
 
 
 class _Emitter:
@@ -199,7 +202,7 @@ class _Emitter:
             code = _g("each", name("g_wrapped"), code) if node.many else _g("wrapped", code)
         elif node.copy:
             code = _g("each", name("g_copied"), code) if node.many else _g("copied", code)
-        return code
+        return _at(code, node.rule)
 
     def _struct(self, node: Struct, *, always: bool = False) -> _Value:
         parts = [(key, child, self._value(child)) for key, child in node.entries]
@@ -312,11 +315,7 @@ class _Emitter:
         return name(place)
 
     def _do(self, statement: ast.stmt, rule: Rule) -> None:
-        for node in ast.walk(statement):
-            if isinstance(node, (ast.stmt, ast.expr)) and not hasattr(node, "lineno"):
-                node.lineno = node.end_lineno = rule.mark.line
-                node.col_offset = node.end_col_offset = rule.mark.column - 1
-        self._block.append(statement)
+        self._block.append(_at(statement, rule))
 
     def _rule(self, rule: Rule) -> int:
         self.rules.append(rule)
@@ -325,6 +324,13 @@ class _Emitter:
     def _fresh(self) -> str:
         self._count += 1
         return f"t{self._count}"
+
+
+def _at(node: _Ast, rule: Rule) -> _Ast:
+    """The node, at the place of its rule; what lies below it follows when the module is finished."""
+    node.lineno = node.end_lineno = rule.mark.line
+    node.col_offset = node.end_col_offset = rule.mark.column - 1
+    return node
 
 
 def _maybe(code: ast.expr) -> _Value:
