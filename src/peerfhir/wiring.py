@@ -87,6 +87,7 @@ class House:
         from peerfhir.records.database import check_schema
 
         check_schema(self.engine)
+        self.engine.dispose()  # `serve` forks after this: no child may hold our connection
 
     # -- the rooms -------------------------------------------------------------------------------------------
 
@@ -438,6 +439,10 @@ def serve_web(
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
+
+    # what each server process needs is read once, before they are forked: a restart is faster, memory is shared
+    import peerfhir.gateway.app
+    import peerfhir.portal.app  # noqa: F401
 
     os.environ["PEERFHIR_CONFIG"] = str(config.resolve())
     worker = None
