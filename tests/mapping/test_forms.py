@@ -9,6 +9,7 @@ from hypothesis import given, seed
 from hypothesis import strategies as st
 
 from peerfhir.mapping.forms import fits, is_day
+from tests.support.generated import CALM
 
 GOOD: dict[str, list[Any]] = {
     "code": ["a", "a b", "a-b"], "id": ["A.b-9", "x" * 64], "uri": ["urn:x:y"], "oid": ["urn:oid:1.2.0"],
@@ -38,6 +39,7 @@ def test_what_has_not_the_form_does_not_fit(kind: str) -> None:
 
 
 @seed(11)
+@CALM
 @given(st.integers(1, 9999), st.integers(0, 14), st.integers(0, 33))
 def test_days_are_those_of_the_calendar(year: int, month: int, day: int) -> None:
     text = f"{year:04}-{month:02}-{day:02}"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping import identity
+from tests.support.generated import CALM
 
 # mapping-language.md 12.3
 VECTORS = [
@@ -27,6 +28,7 @@ def test_the_namespace_is_made_as_the_language_says() -> None:
 
 
 @seed(9)
+@CALM
 @given(st.text(), st.text(), st.lists(st.text()))
 def test_every_id_is_the_uuid_that_the_standard_library_makes(mapping: str, resource: str, parts: list[str]) -> None:
     try:
@@ -53,6 +55,7 @@ def test_a_record_without_a_key_is_named_by_all_of_it() -> None:
 
 
 @seed(10)
+@CALM
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_a_searched_value_holds_no_sign_with_a_meaning(value: str) -> None:
     written = identity.searched(value)

@@ -12,6 +12,7 @@ from peerfhir.config import Mark, compose
 from peerfhir.mapping.problems import Problem, Problems
 from peerfhir.mapping.source import Declarations, RecordReader, Source, read
 from tests.mapping.marked import HEAD, places, told, wanted
+from tests.support.generated import CALM
 
 MARK = Mark("x", 1, 1)
 
@@ -116,6 +117,7 @@ fields:
 
 
 @seed(8)
+@CALM
 @given(ANYTHING, st.sampled_from(["json", "csv", "form"]))
 def test_any_value_becomes_a_typed_record_or_problems_and_never_a_crash(record: Any, kind: str) -> None:
     found, problems = typed(MANY.format(kind=kind), record)

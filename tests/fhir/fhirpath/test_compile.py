@@ -16,6 +16,7 @@ from peerfhir.fhir.fhirpath.compile import Expressions
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem, ExpressionProblem
 from peerfhir.fhir.fhirpath.types import Bound, Scope, Static
 from tests.mapping.samples import EXAMPLES
+from tests.support.generated import CALM
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ RECORDS = st.fixed_dictionaries(
 
 
 @seed(7)
-@settings(max_examples=400, deadline=None)
+@settings(CALM, max_examples=400)
 @given(ANY, RECORDS)
 def test_generated_expressions_agree_with_a_naive_interpreter(made: Made, record: dict[str, Any]) -> None:
     text, oracle = made

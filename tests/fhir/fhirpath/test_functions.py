@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from peerfhir.fhir.fhirpath import functions
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
+from tests.support.generated import CALM
 
 THREE = (True, False, None)
 
@@ -65,6 +66,7 @@ OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(
 
 
 @seed(5)
+@CALM
 @given(MOMENTS, OFFSETS, OFFSETS, st.integers(0, 3))
 def test_one_moment_is_equal_in_every_zone(at: datetime, here: timezone, there: timezone, seconds: int) -> None:
     at = at.replace(microsecond=0)
@@ -89,6 +91,7 @@ def test_times_of_different_precision_are_equal_unequal_or_unknown(left: str, ri
 
 
 @seed(6)
+@CALM
 @given(st.one_of(st.text(), st.integers(), st.dictionaries(st.text(), st.integers()), st.just("2020-99-99T99:99:99Z")))
 def test_what_is_no_time_is_an_error_and_not_a_crash(value: object) -> None:
     try:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from peerfhir.fhir.fhirpath.lexer import tokens
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem
+from tests.support.generated import CALM
 
 
 def kinds(text: str) -> list[tuple[str, str]]:
@@ -46,6 +47,7 @@ def test_dates_times_and_numbers_are_one_word(text: str, kind: str, value: str) 
 
 
 @seed(1)
+@CALM
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_every_text_can_be_written_as_a_string(text: str) -> None:
     written = text.replace("\\", "\\\\").replace("'", "\\'")
@@ -75,6 +77,7 @@ def test_what_is_no_word_is_refused_at_its_place(text: str, rule: str, offset: i
 
 
 @seed(2)
+@CALM
 @given(st.text())
 def test_any_text_gives_words_or_a_problem_inside_it(text: str) -> None:
     try:

@@ -22,6 +22,7 @@ from peerfhir.fhir.fhirpath.parser import (
     parse,
 )
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem
+from tests.support.generated import CALM
 
 LEVELS = [  # FHIRPath N1 grammar, loosest first
     ["implies"], ["or", "xor"], ["and"], ["in", "contains"], ["=", "~", "!=", "!~"], ["<", "<=", ">", ">="], ["|"],
@@ -80,6 +81,7 @@ def test_an_expression_becomes_the_tree_of_the_grammar(text: str, tree: str) -> 
 
 
 @seed(3)
+@CALM
 @given(st.lists(st.sampled_from(sorted(LEVEL)), min_size=1, max_size=8))
 def test_operators_bind_as_the_grammar_says(operators: list[str]) -> None:
     text = "a0 " + " ".join(f"{operator} a{at}" for at, operator in enumerate(operators, start=1))
@@ -155,6 +157,7 @@ SIGNS = st.sampled_from([*WORDS, *"()[].,=&|+-*/<>~ ", "and", "or", "is", "in", 
 
 
 @seed(4)
+@CALM
 @given(st.lists(SIGNS, max_size=30).map("".join))
 def test_any_row_of_words_gives_a_tree_or_a_problem_inside_it(text: str) -> None:
     try:
