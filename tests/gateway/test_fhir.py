@@ -327,6 +327,25 @@ def test_no_one_reaches_another_sources_or_another_programs_resources(app, engin
     assert _everything(engine) == before
 
 
+def test_the_same_identifiers_from_another_source_match_nothing_of_the_first(app, engine, clock, hospital):
+    first = _ids(hospital.post("/fhir", doors.order()))
+    for more in ({"endpoint": "lakeside"}, {"endpoint": "hilltop", "program": "beta"}):
+        other = doors.speaker(app, engine, clock, **more)
+        answer = other.post("/fhir", doors.order())
+        assert [entry["response"]["status"][:3] for entry in answer.json["entry"]] == ["201"] * 4
+        assert not set(_ids(answer).values()) & set(first.values())
+        stolen = doors.order(number="9")
+        stolen["entry"] = stolen["entry"][2:]
+        for entry in stolen["entry"]:
+            for name in ("subject", "for", "requester"):
+                if name in entry["resource"]:
+                    kind = "Organization" if name == "requester" else "Patient"
+                    entry["resource"][name] = {"reference": f"{kind}/{first[kind]}"}
+        before = _everything(engine)
+        assert other.post("/fhir", stolen).status_code in (404, 422)
+        assert _everything(engine) == before
+
+
 def _least(kind: str) -> dict:
     return {
         "Patient": {"gender": "unknown"},

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 
+from peerfhir.gateway.app import create_app
+from peerfhir.portal.app import create_pages
 from tests.support import doors
 
 OPEN = {  # rule -> why anyone may ask
@@ -113,3 +116,23 @@ def test_tries_to_get_in_are_counted_on_every_route_that_proves(web_app, clock):
         statuses = [web.post(rule, data={"a": "b"}).status_code for _ in range(61)]
         assert 429 not in statuses[:60]
         assert statuses[60] == 429, rule
+
+
+def test_no_page_reads_or_answers_a_stranger(lite, clock):
+    made = create_app(replace(doors.parts(lite, clock), pages=create_pages))
+    web = made.test_client()
+    open_pages = {"/sign-in", "/alive", "/static/<path:filename>"}
+    asked = 0
+    for rule in made.url_map.iter_rules():
+        if not rule.endpoint.startswith("portal.") or rule.rule in open_pages:
+            continue
+        for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
+            canary = Canary()
+            environ = {"wsgi.input": canary, "CONTENT_LENGTH": "100000"}
+            headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": doors.BASE}
+            answer = web.open(_path(rule.rule), method=method, headers=headers, environ_overrides=environ)
+            assert answer.status_code in (303, 401, 403, 404), (method, rule.rule, answer.status_code)
+            assert answer.headers.get("Location", "/sign-in").startswith("/sign-in"), rule.rule
+            assert canary.reads == 0, (method, rule.rule)
+            asked += 1
+    assert asked > 30
