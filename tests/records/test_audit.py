@@ -189,4 +189,4 @@ def test_a_line_comes_back_as_it_was_written(engine: Engine, clock: HeldClock) -
             assert chain.latest(connection, program) == mine[::-1]
             assert chain.latest(connection, program, limit=2) == mine[::-1][:2]
             theirs = [one for one in mine if one.person_id == "p3"]
-            assert chain.of_person(connection, program, "p3") == theirs[::-1]
+            assert chain.latest(connection, program, person_id="p3") == theirs[::-1]

@@ -8,51 +8,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert, select, update
 
-from peerfhir.pathway.encounter import Encounter
 from peerfhir.pathway.outcome import Outcome
-from peerfhir.pathway.people import Person
 from peerfhir.pathway.ports import Owed
-from peerfhir.pathway.referral import Outward, Referral
+from peerfhir.pathway.referral import Outward
 from peerfhir.pathway.refusals import NotFoundHere
 from peerfhir.pathway.vocabulary import SHARE_CLASS_OF, Piece, Status, TaskStatus
 from peerfhir.records.database import reading, writing
 from peerfhir.records.schema import attempt, lane, outbox_message, record_version
-from peerfhir.records.work import Office, Work
+from peerfhir.records.work import Office
 from tests.records import made
+from tests.records.kept import a_note, a_referral, lanes, messages, piece_of, set_state, status_of
 from tests.support.clock import HeldClock
-
-
-def messages(engine: Engine, *where: Any) -> list[Any]:
-    with reading(engine) as connection:
-        return connection.execute(select(outbox_message).where(*where).order_by(outbox_message.c.id)).all()
-
-
-def lanes(engine: Engine) -> list[Any]:
-    with reading(engine) as connection:
-        return connection.execute(select(lane).order_by(lane.c.id)).all()
-
-
-def set_state(engine: Engine, message_id: int, **values: object) -> None:
-    with writing(engine) as connection:
-        connection.execute(update(outbox_message).where(outbox_message.c.id == message_id).values(**values))
-
-
-def a_referral(office: Office, maker: made.Maker, program: str = "north", **given: Any) -> tuple[Person, Referral]:
-    with office.work(made.actor(program)) as work:
-        who = work.save_person(made.person(maker, program))
-        return who, work.save_referral(made.referral(maker, who.id, program, **given))
-
-
-def a_note(work: Work, maker: made.Maker, referral: Referral) -> Encounter:
-    return work.save_encounter(maker.record(Encounter, person_id=referral.person_id, referral_id=referral.id))
-
-
-def status_of(referral: Referral) -> Owed:
-    return Owed(Piece.STATUS, "referral", referral.id, referral.person_id, referral.id)
-
-
-def piece_of(note: Encounter, piece: Piece = Piece.ENCOUNTER) -> Owed:
-    return Owed(piece, "encounter", note.id, note.person_id, note.referral_id)
 
 
 def test_a_piece_names_its_record_by_exact_version_and_waits_in_its_lane(
@@ -338,8 +304,10 @@ def test_cancelling_while_others_owe_leaves_no_message_behind_a_missing_head(
 ) -> None:
     who, referral = a_referral(office, maker)
     faults: list[BaseException] = []
+    ready = threading.Barrier(5)
 
     def repeat(turn: Any) -> None:
+        ready.wait(10)
         try:
             for _ in range(15):
                 with office.work(made.actor()) as work:

@@ -100,24 +100,16 @@ def test_a_new_person_who_meets_another_with_the_same_identifier_is_busy(
         people.save(connection, made.person(maker, identifiers=(Identifier(MRN, "1"),)), clock.now())
 
 
-def test_peers_are_listed_and_found_by_their_login(office: Office, engine: Engine, maker: made.Maker) -> None:
+def test_everyone_of_a_program_is_listed(office: Office, engine: Engine, maker: made.Maker) -> None:
     with office.work(made.actor()) as work:
-        peer = work.save_peer(maker.record(Peer, user_id="u1"))
-        work.save_peer(maker.record(Peer, user_id=None))
+        persons = [work.save_person(made.person(maker)) for _ in range(3)]
+        peers = [work.save_peer(maker.record(Peer)) for _ in range(2)]
     with reading(engine) as connection:
-        assert people.peer_of_user(connection, "north", "u1") == peer
-        assert people.peer_of_user(connection, "north", "u2") is None
-        assert people.peer_of_user(connection, "south", "u1") is None
-        assert len(people.peers(connection, "north")) == 2
-
-
-def test_a_peers_people_are_those_of_their_referrals(office: Office, engine: Engine, maker: made.Maker) -> None:
-    with office.work(made.actor()) as work:
-        mine, theirs, nobodys = (work.save_person(made.person(maker)) for _ in range(3))
-        for who, peer in ((mine, "p1"), (mine, "p1"), (theirs, "p2"), (nobodys, None)):
-            work.save_referral(made.referral(maker, who.id, peer_id=peer))
-    with reading(engine) as connection:
-        assert people.of_peer(connection, "north", "p1") == [mine]
-        assert {one.id for one in people.list_of(connection, "north")} == {mine.id, theirs.id, nobodys.id}
-        kept: Person = people.at(connection, "north", mine.id, 1)
-    assert kept == mine
+        assert sorted(people.list_of(connection, "north"), key=lambda one: one.id) == sorted(
+            persons, key=lambda o: o.id
+        )
+        assert {one.id for one in people.peers(connection, "north")} == {one.id for one in peers}
+        assert people.list_of(connection, "south") == people.peers(connection, "south") == []
+        kept: Person = people.at(connection, "north", persons[0].id, 1)
+        assert people.peer_at(connection, "north", peers[0].id) == peers[0]
+    assert kept == persons[0]

@@ -48,8 +48,8 @@ class Entry:
 def append(connection: Connection, entries: Sequence[Entry]) -> None:
     """Add entries to the end of the chain, inside the caller's transaction.
 
-    Called by records.work alone, as the last thing before a commit: the end of the chain is locked from here on,
-    so that two writers on PostgreSQL take turns.
+    It must be the last thing before the commit: the end of the chain is locked from here on, so that two writers
+    on PostgreSQL take turns.
     """
     if not entries:
         return
@@ -104,18 +104,9 @@ def _digest(row: Any) -> str:
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
-def of_person(connection: Connection, program_id: str, person_id: str, *, limit: int = 500) -> list[Entry]:
-    """What was done with a person's records, newest first: the accounting a person may ask for."""
-    where = (audit.c.program_id == program_id, audit.c.person_id == person_id)
-    return _entries(connection, where, limit)
-
-
-def latest(connection: Connection, program_id: str, *, limit: int = 100) -> list[Entry]:
-    """What was done in a program, newest first."""
-    return _entries(connection, (audit.c.program_id == program_id,), limit)
-
-
-def _entries(connection: Connection, where: tuple[Any, ...], limit: int) -> list[Entry]:
+def latest(connection: Connection, program_id: str, *, person_id: str | None = None, limit: int = 100) -> list[Entry]:
+    """What was done in a program, or with one person's records there, newest first."""
+    where = [audit.c.program_id == program_id] + ([audit.c.person_id == person_id] if person_id else [])
     kept = [audit.c[name] for name in Entry.__dataclass_fields__]
     rows = connection.execute(select(*kept).where(*where).order_by(audit.c.id.desc()).limit(limit))
     return [Entry(**row) for row in rows.mappings()]

@@ -43,20 +43,9 @@ def of_person(connection: Connection, program_id: str, person_id: str) -> list[E
     return versions.listed(connection, ENCOUNTER, program_id, theirs, order=(encounter.c.started_at,))
 
 
-def of_peer(connection: Connection, program_id: str, peer_id: str, *, since: datetime | None = None) -> list[Encounter]:
-    """What a peer recorded from an instant on, oldest first."""
-    where = [encounter.c.peer_id == peer_id] + ([encounter.c.started_at >= since] if since else [])
-    return versions.listed(connection, ENCOUNTER, program_id, *where, order=(encounter.c.started_at,))
-
-
 def group_at(connection: Connection, program_id: str, group_id: str, version: int | None = None) -> GroupSession:
     """A group session as of a version; None: now. Raises NotFoundHere."""
     return versions.at(connection, GROUP, program_id, group_id, version)
-
-
-def groups_of_peer(connection: Connection, program_id: str, peer_id: str) -> list[GroupSession]:
-    """The group sessions that a peer facilitated."""
-    return versions.listed(connection, GROUP, program_id, group_session.c.peer_id == peer_id)
 
 
 def save(connection: Connection, record: Encounter, now: datetime) -> Encounter:

@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Table, select
 
 from peerfhir.clock import new_id
 from peerfhir.errors import NotFound
 from peerfhir.fhir.writer import write
 from peerfhir.records.schema import attempt, inbox_message, lane, outbox_message
-from peerfhir.records.trace import Hop as Hop
-from peerfhir.records.trace import trace as trace
 from peerfhir.records.upsert import insert_new
 
 Shown = Mapping[str, Any]  # column name -> value, in the order of the table
@@ -112,15 +110,6 @@ def attempts_of(connection: Connection, program_id: str, message_id: int) -> lis
     row = attempt.c
     query = select(attempt).where(row.program_id == program_id, row.outbox_id == message_id).order_by(row.id)
     return _shown(connection, query)
-
-
-def waiting(connection: Connection, program_id: str) -> dict[tuple[str, str], int]:
-    """How many messages are in each (queue, state); the queues are "inbox" and "outbox"."""
-    found: dict[tuple[str, str], int] = {}
-    for queue, table in (("inbox", inbox_message), ("outbox", outbox_message)):
-        query = select(table.c.state, func.count()).where(table.c.program_id == program_id).group_by(table.c.state)
-        found |= {(queue, state): count for state, count in connection.execute(query)}
-    return found
 
 
 def _columns(table: Table, *, content: bool = False) -> list[Any]:

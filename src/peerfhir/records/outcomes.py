@@ -47,11 +47,6 @@ def of_person(connection: Connection, program_id: str, person_id: str) -> list[O
     return versions.listed(connection, OUTCOME, program_id, theirs, order=(outcome.c.answered_at,))
 
 
-def safety_at(connection: Connection, program_id: str, event_id: str, version: int | None = None) -> SafetyEvent:
-    """A safety event as of a version; None: now. Raises NotFoundHere."""
-    return versions.at(connection, SAFETY, program_id, event_id, version)
-
-
 def safety_from(connection: Connection, program_id: str, source: str) -> SafetyEvent | None:
     """The event that this answer or worry has raised, for example "outcome:<id>"."""
     return versions.first(connection, SAFETY, program_id, safety_event.c.source == source)

@@ -11,7 +11,7 @@ from peerfhir.errors import DatabaseBusy
 from peerfhir.pathway.people import Identifier, Peer, Person
 from peerfhir.pathway.refusals import AlreadyRecorded
 from peerfhir.records import versions
-from peerfhir.records.schema import peer, person, person_identifier, referral
+from peerfhir.records.schema import peer, person, person_identifier
 from peerfhir.records.upsert import insert_new
 from peerfhir.records.versions import Noun
 
@@ -34,20 +34,9 @@ def list_of(connection: Connection, program_id: str) -> list[Person]:
     return versions.listed(connection, PERSON, program_id)
 
 
-def of_peer(connection: Connection, program_id: str, peer_id: str) -> list[Person]:
-    """The persons whose referral, open or ended, names this peer."""
-    theirs = select(referral.c.person_id).where(referral.c.program_id == program_id, referral.c.peer_id == peer_id)
-    return versions.listed(connection, PERSON, program_id, person.c.id.in_(theirs))
-
-
 def peers(connection: Connection, program_id: str) -> list[Peer]:
     """The program's roster."""
     return versions.listed(connection, PEER, program_id)
-
-
-def peer_of_user(connection: Connection, program_id: str, user_id: str) -> Peer | None:
-    """The peer who signs in as this user."""
-    return versions.first(connection, PEER, program_id, peer.c.user_id == user_id)
 
 
 def by_identifier(connection: Connection, program_id: str, identifiers: Sequence[Identifier]) -> Person | None:

@@ -85,11 +85,6 @@ def engagement_of(connection: Connection, program_id: str, referral_id: str) -> 
     return versions.first(connection, ENGAGEMENT, program_id, engagement.c.referral_id == referral_id)
 
 
-def engagements_of_peer(connection: Connection, program_id: str, peer_id: str) -> list[Engagement]:
-    """Everyone a peer walks alongside, or did."""
-    return versions.listed(connection, ENGAGEMENT, program_id, engagement.c.peer_id == peer_id)
-
-
 def save(connection: Connection, record: Referral, now: datetime) -> Referral:
     """Keep a referral. Raises StaleVersion, AlreadyRecorded."""
     return versions.save(connection, REFERRAL, record, now)
