@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from peerfhir.mapping.run import Result
 from tests.mapping.marked import FIELDS, HEAD, places, told, wanted
 from tests.support.mapping_folder import load
 
@@ -387,3 +388,107 @@ def test_a_profile_is_written_into_meta(tmp_path: Path) -> None:
     task = made.only()
     assert list(task) == ["resourceType", "id", "meta", "status", "intent"]
     assert task["meta"] == {"profile": ["http://peerfhir.example.org/fhir/StructureDefinition/own"]}
+
+
+RECORD = {"id": "7", "at": "2026-01-01T00:00:00Z", "items": [{"name": "a"}, {"name": "b"}], "object": {"name": "o"}}
+
+
+def made(folder: Path, name: str, body: str, **record: object) -> Result:
+    return load(folder, name, HEAD.format(id=name) + FIELDS + body).run(name, {**RECORD, **record})
+
+
+def test_a_resource_may_stand_under_each_let_and_if(tmp_path: Path) -> None:
+    body = """resources:
+  basic:
+    $each: items as one, at
+    $let: {said: "=%one.name & '-' & id", shown: =flag}
+    $if: "%shown or %one.name = 'b'"
+    $identity: [=%said, =%at]
+    resourceType: Basic
+    profile: own
+    meta: {tag: [{code: =word}]}
+    code: {text: =%said}
+"""
+    for flag, expected in ((True, ["a-7", "b-7"]), (None, ["b-7"])):
+        result = made(tmp_path / str(flag), "layered", body, flag=flag)
+        assert [one["code"]["text"] for one in result.resources["basic"]] == expected
+        assert all(list(one["meta"]) == ["profile"] for one in result.resources["basic"])
+        assert len({entry.full_url for entry in result.entries}) == len(expected)
+
+
+def test_requests_are_written_as_the_document_says(tmp_path: Path) -> None:
+    body = """resources:
+  one: {resourceType: Basic, id: =id, code: {text: x}, $request: {method: PUT, ifMatch: 'W/"{{id}}"'}}
+  two: {resourceType: Basic, id: fixed, code: {text: x}, $request: {method: PUT}}
+  three: {resourceType: Basic, code: {text: x}, $request: {method: PUT, url: "Basic?identifier={{%systems.our}}|{{id}}"}}
+  four: {resourceType: Basic, code: {text: x}}
+"""
+    found = [entry["request"] for entry in made(tmp_path, "asked", body).bundle()["entry"]]
+    assert found == [
+        {"method": "PUT", "url": "Basic/7", "ifMatch": 'W/"7"'},
+        {"method": "PUT", "url": "Basic/fixed"},
+        {"method": "PUT", "url": "Basic?identifier=http://peerfhir.example.org/fhir/CodeSystem/our|7"},
+        {"method": "POST", "url": "Basic"},
+    ]
+    collected = made(
+        tmp_path / "c", "asked", "bundle: collection\nresources:\n  four: {resourceType: Basic, code: {text: x}}\n"
+    )
+    assert list(collected.bundle()["entry"][0]) == ["fullUrl", "resource"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("bundle: none\nresources: {one: {resourceType: Basic, code: {text: x}, $request: {method: POST}}}\n", "PM275"),
+        ("resources: {one: {resourceType: Basic, code: {text: x}, $request: {url: [x]}}}\n", "PM007"),
+        ("resources: {one: {resourceType: Basic, code: {text: x}, $request: POST}}\n", "PM007"),
+        ("resources: {one: {resourceType: Basic, code: {text: x}, profile: own, meta: {profile: x}}}\n", "PM205"),
+        ("bundle: none\nresources: {a: {resourceType: Location, id: =word}, b: {resourceType: Location, partOf: {$ref: a}}}\n", "PM261"),
+        (TASK + "accept: x\n", "PM007"),
+        (TASK + "accept: [x]\n", "PM007"),
+        (TASK + "accept: [{code: PM300}]\n", "PM007"),
+        (TASK + "    description: ~\n", "PM007"),
+        (TASK + "    description: {}\n", "PM231"),
+        (TASK + "    description: {$literal: {a: b}}\n", "PM231"),
+        (TASK + "    note: []\n", "PM007"),
+    ],
+)  # fmt: skip
+def test_smaller_contradictions_are_refused_too(tmp_path: Path, body: str, code: str) -> None:
+    errors, _ = told(tmp_path, "small", HEAD.format(id="small") + FIELDS + body)
+    assert code in {found for _, found in places(errors)}
+
+
+@pytest.mark.parametrize(
+    "record",
+    ["{}", "{fields: {a: string}}", "{fields: {a: string}, values: x}", "{fields: {a: string}, values: {}, more: x}"],
+)
+def test_a_record_section_needs_fields_and_values(tmp_path: Path, record: str) -> None:
+    head = HEAD.format(id="small") + "direction: from-fhir\nsource: {format: fhir, type: Task}\n"
+    errors, _ = told(tmp_path, "small", f"{head}record: {record}\n")
+    assert {code for _, code in places(errors)} <= {"PM007", "PM002"}
+    assert errors
+
+
+def test_directions_do_not_mix(tmp_path: Path) -> None:
+    for direction, source in (
+        ("from-fhir", "{format: json, fields: {a: string}}"),
+        ("to-fhir", "{format: fhir, type: Task}"),
+    ):
+        body = (
+            "record: {fields: {a: string}, values: {}}"
+            if direction == "from-fhir"
+            else "resources: {b: {resourceType: Basic, code: {text: x}}}"
+        )
+        errors, _ = told(
+            tmp_path / direction,
+            "small",
+            HEAD.format(id="small") + f"direction: {direction}\nsource: {source}\n{body}\n",
+        )
+        assert [code for _, code in places(errors)] == ["PM007"]
+    errors, _ = told(
+        tmp_path,
+        "small",
+        HEAD.format(id="small")
+        + "direction: from-fhir\nsource: {format: fhir, type: Taks}\nrecord: {fields: {}, values: {}}\n",
+    )
+    assert "did you mean 'Task'?" in errors[0]

@@ -217,7 +217,7 @@ class _Checker:
             self._problems.add(node.mark, "PM205", here, "meta.profile is set twice")
             return entries
         profile: tuple[str, Node] = ("profile", Items(rule, (Const(rule, canonical),)))
-        return {**entries, "meta": replace(meta, entries=(profile, *meta.entries))}
+        return {**entries, "meta": replace(meta, entries=(profile, *meta.entries), keep=True)}
 
     # --- identity, references, requests -------------------------------------------------------------------------
 
@@ -280,6 +280,10 @@ class _Checker:
             return None
         if isinstance(leaf, Const):
             return ast.Constant(f"{head.type}/{leaf.value}"), False
+        if leaf.nullable:
+            what = f"the id of '{head.name}' can be empty; the reference would name nothing"
+            self._problems.add(node.mark, "PM261", place.address, what, "use a required field")
+            return None
         return call("concatenated", ast.Constant(f"{head.type}/"), leaf.code), False
 
     def _refer_to_repeated(self, head: _Head, node: Yaml, place: Place, slot: Slot) -> tuple[ast.expr, bool] | None:

@@ -12,7 +12,7 @@ from peerfhir.config import Node as Yaml
 from peerfhir.fhir.definitions import Definitions
 from peerfhir.fhir.fhirpath.compile import ROOTS, WELL_KNOWN, Emitted
 from peerfhir.fhir.fhirpath.problems import nearest
-from peerfhir.fhir.fhirpath.types import Bound
+from peerfhir.fhir.fhirpath.types import Bound, Static
 from peerfhir.mapping.document import NAME
 from peerfhir.mapping.leaves import Leaves, Place, Slot, bare, start_of
 from peerfhir.mapping.problems import Problems
@@ -144,9 +144,7 @@ class Nodes:
         inner, place_of_item = self.bind(place, item, Emitted(found.code, found.type.as_card("one")), node.mark)
         place_of_index = ""
         if index:
-            position = Emitted(
-                ast.Constant(0), replace(found.type, kinds=("integer",), card="one", shape=None, codes=None, sure=True)
-            )
+            position = Emitted(ast.Constant(0), Static(("integer",), "one", blank=False))
             inner, place_of_index = self.bind(inner, index, position, node.mark)
         place_of_index = place_of_index or self._fresh("i")
         inner = replace(inner, depth=place.depth + 1, item=place_of_item, index=place_of_index)
