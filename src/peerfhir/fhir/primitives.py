@@ -28,6 +28,13 @@ _PATTERNS = {
     "instant": rf"{_YEAR}-{_MONTH}-{_DAY}T{_TIME}{_ZONE}",
     "time": _TIME,
 }
+# what would run, load or submit in a page that shows the narrative (txt-1 allows none of it)
+_ACTIVE = re.compile(
+    r"<\s*(?:script|style|iframe|frame|form|input|button|object|embed|applet|link|base|meta|svg|math|!(?!--)|\?)"
+    r"|<[^<>]*[\s/\"']on[a-z]+\s*="
+    r"|=\s*[\"']?\s*(?:javascript|vbscript|data(?!:image/))\s*:",
+    re.IGNORECASE,
+)
 _MAX_TEXT = 1024 * 1024
 _SENTENCES = {
     "boolean": "true or false, without quotation marks",
@@ -49,7 +56,7 @@ _SENTENCES = {
     "instant": "a date and time with seconds and zone",
     "time": "a time of day: hh:mm:ss",
     "base64Binary": "base64",
-    "xhtml": "a <div> of XHTML",
+    "xhtml": "a <div> of XHTML without scripts, forms, events or a document type",
 }
 
 
@@ -99,7 +106,9 @@ def _base64(value: Any) -> bool:
 
 
 def _xhtml(value: Any) -> bool:
-    return type(value) is str and value.lstrip().startswith("<div") and value.rstrip().endswith(("</div>", "/>"))
+    if type(value) is not str or not value.lstrip().startswith("<div"):
+        return False
+    return value.rstrip().endswith(("</div>", "/>")) and _ACTIVE.search(value) is None
 
 
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
