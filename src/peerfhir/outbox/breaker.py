@@ -20,6 +20,12 @@ REST_SECONDS = 900  # after a fault that only the hospital's people can mend, su
 _STATE = endpoint_state.c
 
 
+def is_open_for_business(connection: Connection, endpoint_id: str, now: datetime) -> bool:
+    """Whether a claim could admit anything, asked without a lock."""
+    shut = or_(_STATE.paused.is_(True), _STATE.open_until > now)
+    return connection.execute(select(_STATE.endpoint).where(_STATE.endpoint == endpoint_id, shut)).first() is None
+
+
 def admit(connection: Connection, endpoint: EndpointSettings, now: datetime, wanted: int) -> int:
     """How many messages may be leased at this instant; 0 while paused, waiting or out of tokens.
 

@@ -77,6 +77,10 @@ class Outbox:
             line.flying = {lane: future for lane, future in line.flying.items() if future not in done}
         return len(done)
 
+    def in_flight(self) -> int:
+        """How many messages are in hand at this moment."""
+        return sum(len(line.flying) for line in self._lines)
+
     def stop(self) -> None:
         """Lease nothing more; what has not reached the wire goes back to its lane."""
         self._stopping.set()

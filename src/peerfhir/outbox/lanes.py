@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -12,7 +13,9 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    Select,
     and_,
+    bindparam,
     case,
     cast,
     exists,
@@ -30,7 +33,7 @@ from peerfhir.config import EndpointSettings
 from peerfhir.errors import Verdict
 from peerfhir.outbox import breaker
 from peerfhir.outbox.lease import Ending, Kept, Lease, Message
-from peerfhir.records.database import writing
+from peerfhir.records.database import reading, writing
 from peerfhir.records.schema import Instant, attempt, lane, outbox_message
 
 _MESSAGE = outbox_message.c
@@ -62,6 +65,9 @@ def claim(
     Raises   DatabaseBusy (later)
     Source   reliability.md section 2, rules 2, 3 and 5; engineering.md 6.4
     """
+    with reading(engine) as connection:  # an idle worker asks often, and only a writer has to wait for its turn
+        if not _is_anything_due(connection, clock, endpoint, busy):
+            return []
     with writing(engine) as connection:
         now, wall = lease_clock(connection, clock), clock.now()
         free = min(size, endpoint.max_in_flight - _in_flight(connection, endpoint.id, now))
@@ -78,6 +84,13 @@ def claim(
         return leases
 
 
+def _is_anything_due(connection: Connection, clock: Clock, endpoint: EndpointSettings, busy: frozenset[int]) -> bool:
+    now, wall = lease_clock(connection, clock), clock.now()
+    if not breaker.is_open_for_business(connection, endpoint.id, wall):
+        return False
+    return bool(_due(connection, endpoint, now, wall, 1, busy, lock=False))
+
+
 def _in_flight(connection: Connection, endpoint: str, now: datetime) -> int:
     busy = select(func.count()).where(lane.c.endpoint == endpoint, lane.c.lease_until > now)
     return int(connection.execute(busy).scalar_one())
@@ -90,9 +103,11 @@ def _due(
     wall: datetime,
     size: int,
     busy: frozenset[int],
+    *,
+    lock: bool = True,
 ) -> Sequence[Any]:
     row = lane.c
-    return connection.execute(
+    query = (
         select(row.id, row.head_id, row.lease_epoch)
         .where(
             row.endpoint == endpoint.id,
@@ -104,25 +119,26 @@ def _due(
         )
         .order_by(row.head_due, row.id)
         .limit(size)
-        .with_for_update(skip_locked=True)
-    ).all()
+    )
+    return connection.execute(query.with_for_update(skip_locked=True) if lock else query).all()
 
 
 def _head(connection: Connection, row: Any, wall: datetime) -> Message | None:
     """The lane's head as it is now; when it is settled or held back, the lane gets another and waits for it."""
-    columns = [_MESSAGE[one.name] for one in fields(Message)]
-    found = connection.execute(
-        select(*columns).where(_MESSAGE.id == row.head_id, _MESSAGE.state.in_(_OPEN), ~_held())
-    ).one_or_none()
+    found = connection.execute(_open_message(), {"wanted": row.head_id}).one_or_none()
     if found is not None:
         return Message(**found._mapping)  # noqa: SLF001 - public in spite of its name
     connection.execute(update(lane).where(lane.c.id == row.id).values(**_next_head(connection, row.id, wall)))
     return None
 
 
-def _lease(
-    connection: Connection, row: Any, message: Message, owner: str, until: datetime, wall: datetime
-) -> Lease:
+@cache  # statements that every message needs are built once: building one costs more than running it
+def _open_message() -> Select[Any]:
+    columns = [_MESSAGE[one.name] for one in fields(Message)]
+    return select(*columns).where(_MESSAGE.id == bindparam("wanted"), _MESSAGE.state.in_(_OPEN), ~_held())
+
+
+def _lease(connection: Connection, row: Any, message: Message, owner: str, until: datetime, wall: datetime) -> Lease:
     epoch = row.lease_epoch + 1
     connection.execute(
         update(lane)
@@ -156,6 +172,12 @@ def _history(connection: Connection, outbox_id: int) -> tuple[bool, bool]:
 
     No verdict: the worker died, or was too late, while they may have been on the wire.
     """
+    found = connection.execute(_attempts_so_far(), {"wanted": outbox_id}).one()
+    return found[0] > 0, found[1] > 0
+
+
+@cache
+def _attempts_so_far() -> Select[Any]:
     row = attempt.c
     unclear = or_(
         row.verdict.is_(None),
@@ -164,8 +186,7 @@ def _history(connection: Connection, outbox_id: int) -> tuple[bool, bool]:
     )
     doubts = func.coalesce(func.sum(case((and_(row.on_wire.is_(True), unclear), 1), else_=0)), 0)
     wired = func.coalesce(func.sum(case((row.on_wire.is_(True), 1), else_=0)), 0)
-    found = connection.execute(select(doubts, wired).where(row.outbox_id == outbox_id)).one()
-    return found[0] > 0, found[1] > 0
+    return select(doubts, wired).where(row.outbox_id == bindparam("wanted"))
 
 
 def still_ours(lease: Lease) -> ColumnElement[bool]:
@@ -257,6 +278,7 @@ def _end_message(connection: Connection, lease: Lease, ending: Ending, now: date
     connection.execute(update(outbox_message).where(_MESSAGE.id == lease.message.id).values(**values))
 
 
+@cache  # it is built of forty parts and asked for at every step
 def _held() -> ColumnElement[bool]:
     """A parked create holds back the later updates of the same resource, and nothing else.
 
@@ -281,9 +303,14 @@ def _held() -> ColumnElement[bool]:
 
 
 def _next_head(connection: Connection, lane_id: int, now: datetime) -> dict[str, Any]:
-    waiting = select(func.min(_MESSAGE.id)).where(_MESSAGE.lane_id == lane_id, _MESSAGE.state == "ready", ~_held())
-    head = connection.execute(waiting).scalar_one()
+    head = connection.execute(_first_waiting(), {"wanted": lane_id}).scalar_one()
     return {"head_id": head, "head_due": now if head else None, "attempts": 0}
+
+
+@cache
+def _first_waiting() -> Select[Any]:
+    mine = _MESSAGE.lane_id == bindparam("wanted")
+    return select(func.min(_MESSAGE.id)).where(mine, _MESSAGE.state == "ready", ~_held())
 
 
 def mend(connection: Connection, endpoint: str, now: datetime) -> int:
