@@ -29,9 +29,7 @@ def kept(web_app, lite, clock, operator) -> str:
     assert other.post("/fhir", doors.order()).status_code == 200
     with writing(lite) as connection:
         connection.execute(update(inbox_message).values(state="parked", reason="mapping-failed", advice="Mend it."))
-        return connection.execute(
-            select(inbox_message.c.id).where(inbox_message.c.program_id == "alpha")
-        ).scalar_one()
+        return connection.execute(select(inbox_message.c.id).where(inbox_message.c.program_id == "alpha")).scalar_one()
 
 
 @pytest.fixture

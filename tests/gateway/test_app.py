@@ -19,7 +19,9 @@ def test_every_answer_carries_a_request_id_that_is_ours_unless_it_is_plain(web_a
         assert len(got) == 36
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/fhir/metadata", "/fhir/Patient", "/nowhere", "/oauth/token", "/metrics"])
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/fhir/metadata", "/fhir/Patient", "/nowhere", "/oauth/token", "/metrics"]
+)
 def test_every_answer_is_told_to_stay_what_it_is(web_app, path):
     headers = web_app.test_client().get(path).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -41,7 +43,11 @@ def test_behind_https_browsers_are_told_to_stay_there(lite, clock):
 def test_what_is_not_there_is_an_outcome_too(web_app, method, path, status):
     answer = web_app.test_client().open(path, method=method)
     assert answer.status_code == status
-    assert answer.content_type in ("application/fhir+json; fhirVersion=4.0", "application/fhir+json", "application/json")
+    assert answer.content_type in (
+        "application/fhir+json; fhirVersion=4.0",
+        "application/fhir+json",
+        "application/json",
+    )
     assert "<" not in answer.text
 
 
@@ -56,7 +62,8 @@ def test_flasks_own_refusals_are_outcomes_too(lite, clock):
     web = app.test_client()
     assert web.get("/folder").headers["Location"].endswith("/folder/")
     assert web.get("/refuse/413").json["issue"][0]["code"] == "too-long"
-    assert web.get("/refuse/400").json["resourceType"] == "OperationOutcome"
+    for status in (400, 404):
+        assert web.get(f"/refuse/{status}").json["resourceType"] == "OperationOutcome"
 
 
 def test_a_method_that_is_not_offered_names_those_that_are(web_app):

@@ -103,7 +103,9 @@ def test_a_request_that_is_not_right_says_so_in_oauths_words(web, hospital, chan
     assert secret not in answer.text
 
 
-@pytest.mark.parametrize("header", ["Basic", "Basic !!!", "Basic bm9jb2xvbg==", "Bearer x", "Digest x", "", "Basic /w=="])
+@pytest.mark.parametrize(
+    "header", ["Basic", "Basic !!!", "Basic bm9jb2xvbg==", "Bearer x", "Digest x", "", "Basic /w=="]
+)
 def test_a_header_that_cannot_be_read_is_a_wrong_client(web, header):
     answer = web.post("/oauth/token", data={"grant_type": "client_credentials"}, headers={"Authorization": header})
     assert (answer.status_code, answer.json["error"]) == (401, "invalid_client")

@@ -71,6 +71,15 @@ def test_a_login_opens_the_pages_until_it_is_ended(lite, clock):
     assert web.get("/").status_code == 401
 
 
+def test_signing_out_without_a_login_or_with_a_dead_one_is_fine(lite, clock):
+    doors.add_user(lite, clock)
+    web = _app(lite, clock).test_client()
+    assert web.post("/sign-out").status_code == 200
+    _enter(web)
+    clock.move(hours=13)
+    assert web.post("/sign-out").status_code == 200
+
+
 def test_signing_in_again_ends_the_login_before(lite, clock):
     doors.add_user(lite, clock)
     web = _app(lite, clock).test_client()
@@ -158,7 +167,9 @@ def test_signing_in_and_out_is_in_the_audit(lite, clock):
     assert lines == [("sign-out", user_id, f"user/{user_id}"), ("sign-in", user_id, f"user/{user_id}")]
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic x", "Bearer a b", "bearer\tx", "Bearer " + "x" * 600])
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer ", "Basic x", "Bearer a b", "bearer\tx", "Bearer " + "x" * 600]
+)
 def test_a_header_without_a_token_is_a_stranger(lite, clock, header):
     app = _app(lite, clock)
     with app.test_request_context("/fhir/Task", headers={"Authorization": header}), pytest.raises(Unauthenticated):

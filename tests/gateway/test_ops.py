@@ -33,9 +33,7 @@ def _fill(engine, clock):
                     late=False, verdict=verdict,
                 )
             )  # fmt: skip
-        connection.execute(
-            insert(endpoint_state).values(endpoint="riverside", paused=True, breaker="open", failures=3)
-        )
+        connection.execute(insert(endpoint_state).values(endpoint="riverside", paused=True, breaker="open", failures=3))
 
 
 def test_alive_and_ready(web_app):

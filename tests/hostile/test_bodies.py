@@ -66,7 +66,8 @@ def test_what_is_not_a_resource_is_a_400_or_422_that_names_the_place(hospital, l
 
 
 @pytest.mark.parametrize(
-    "media", ["application/fhir+xml", "text/xml", "text/plain", "", "application/xml; charset=utf-8", "multipart/form-data"]
+    "media",
+    ["application/fhir+xml", "text/xml", "text/plain", "", "application/xml; charset=utf-8", "multipart/form-data"],
 )
 def test_another_media_type_is_refused(hospital, media):
     assert _raw(hospital, "POST", "/fhir/Patient", b'{"resourceType":"Patient"}', media).status_code == 415
@@ -106,7 +107,9 @@ def _mutate(dice, resource):
         if kind < 0.5:
             at[last] = copy.deepcopy(dice.choice(ODD))
         elif kind < 0.7 and isinstance(at, dict):
-            at[dice.choice(["x", "resourceType", "id", "extension", "contained", "_status", "strange-key 7"])] = at.pop(last)
+            at[dice.choice(["x", "resourceType", "id", "extension", "contained", "_status", "strange-key 7"])] = at.pop(
+                last
+            )
         elif kind < 0.85:
             del at[last]
         else:
@@ -153,7 +156,18 @@ def test_odd_forms_at_the_token_endpoint_make_no_5xx(web_app, clock):
     dice = random.Random(SEED)
     web = web_app.test_client()
     names = ["grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope", "token"]
-    values = ["client_credentials", "x", "", "a.b.c", "é", "%00", "\x7f", "system/*.rs", "x" * 9000, "eyJhbGciOiJub25lIn0.e30."]
+    values = [
+        "client_credentials",
+        "x",
+        "",
+        "a.b.c",
+        "é",
+        "%00",
+        "\x7f",
+        "system/*.rs",
+        "x" * 9000,
+        "eyJhbGciOiJub25lIn0.e30.",
+    ]
     for _ in range(400):
         clock.move(seconds=2)
         form = {dice.choice(names): dice.choice(values) for _ in range(dice.randint(0, 6))} or {"a": "b"}

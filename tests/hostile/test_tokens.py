@@ -44,7 +44,13 @@ def test_of_a_thousand_replays_of_one_assertion_one_gets_a_token(lite, clock):
 def test_no_scope_grows_on_the_way(web_app, lite, clock):
     web = web_app.test_client()
     client = doors.add_client(lite, clock, scope="system/Task.rs")
-    for asked in ("system/*.cruds", "system/Task.cruds admin", "system/Task.*", "admin system/Task.r", "system/Task.rs x"):
+    for asked in (
+        "system/*.cruds",
+        "system/Task.cruds admin",
+        "system/Task.*",
+        "admin system/Task.r",
+        "system/Task.rs x",
+    ):
         answer = web.post(
             "/oauth/token", data={"grant_type": "client_credentials", "scope": asked}, headers=doors.basic(*client)
         )

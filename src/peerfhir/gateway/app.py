@@ -7,7 +7,6 @@ import re
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.exceptions import RequestEntityTooLarge as TooLarge
-from werkzeug.routing import RequestRedirect
 
 from peerfhir import errors
 from peerfhir.clock import new_id
@@ -105,8 +104,6 @@ def _on_http(error: HTTPException) -> Response:
         return _on_fault(errors.NotFound())
     if isinstance(error, TooLarge):
         return _on_fault(errors.BodyTooLarge())
-    if isinstance(error, RequestRedirect):  # to the same address with or without its last slash
-        return Response(status=error.code, headers={"Location": error.new_url})
     return _on_fault(errors.BadRequest())
 
 
