@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from peerfhir.config import Node
 from peerfhir.fhir.definitions import PRIMITIVES, Element
-from peerfhir.fhir.fhirpath.compile import Emitted, emit
+from peerfhir.fhir.fhirpath.compile import Emitted, call, emit
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
 from peerfhir.fhir.fhirpath.types import Scope, Static
 from peerfhir.mapping import forms
@@ -122,8 +122,10 @@ class Leaves:
     def condition(self, node: Node, place: Place) -> Emitted | None:
         """The expression of a $if: Boolean, with at most one value."""
         found = self.expression(node, start_of(node), bare(node), place)
-        if found is None or (found.type.kinds == ("boolean",) and found.type.card != "many"):
-            return found
+        if found is None:
+            return None
+        if found.type.kinds == ("boolean",) and found.type.card != "many":
+            return found if found.type.sure else replace(found, code=call("flag", found.code))
         hint = f"write {bare(node)}.exists()"
         self._add(node, "PM126", place, f"a condition is true or false, not {found.type.called()}", hint)
         return None
@@ -153,10 +155,11 @@ class Leaves:
             what = "the codes are checked only when data flows: the value can be any text"
             self._add(node, "PM241", place, what, "translate it with a code map")
         complex_type = "copy" in ways or "wrap" in ways
+        blank = static.blank and not _TEXTS.isdisjoint(static.kinds)
         proven = static.sure and ("check" not in ways or static.codes is not None)
         return Leaf(
-            rule, found.code, nullable=static.card != "one" or (static.blank and static.kinds[0] in _TEXTS),
-            many=static.card == "many", blank=static.blank and static.kinds[0] in _TEXTS,
+            rule, found.code, nullable=static.card != "one" or blank,
+            many=static.card == "many", blank=blank,
             form=None if proven or complex_type else slot.kind,
             codes=slot.codes if static.codes is None and slot.field is None else None,
             field=slot.field, wrap="wrap" in ways, copy=complex_type,
@@ -200,11 +203,11 @@ class Leaves:
         if slot.kind == "xhtml":
             pairs = zip(parts, codes, strict=True)
             codes = [code if isinstance(part, str) else _call("g_escaped", code) for part, code in pairs]
-        call = _call("g_text", ast.List(codes, ast.Load()))
+        text_code = _call("g_text", ast.List(codes, ast.Load()))
         nullable = any(part.type.card != "one" or part.type.blank for part in emitted)
         form = slot.kind if slot.kind not in ("string", "markdown", "xhtml") else None
         codes_left = slot.codes if slot.field is None else None
-        return Leaf(Rule(node.mark, place.address), call, nullable, form=form, codes=codes_left, field=slot.field)
+        return Leaf(Rule(node.mark, place.address), text_code, nullable, form=form, codes=codes_left, field=slot.field)
 
     def parts(self, node: Node, place: Place) -> list[str | Emitted] | None:
         """The constant pieces and the expressions of a text; each expression gives at most one printable value."""
