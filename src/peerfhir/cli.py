@@ -157,8 +157,14 @@ def try_(
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Play one referral, from the chart to a peer and back."""
+    import signal
+
     from peerfhir.demonstration import Demonstration
 
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt  # so that being ended by another hand cleans up as Ctrl-C does
+
+    signal.signal(signal.SIGTERM, stop)
     shown = Demonstration(folder, config, hospital, port, hospital_port, lambda line: typer.echo(line))
     raise typer.Exit(shown.run(keep=keep, verbose=verbose))
 
@@ -182,7 +188,9 @@ def clients_add(
         typer.echo(f"{jwks} is not there.", err=True)
         raise typer.Exit(2)
     house = _house(config)
-    ident, secret = house.add_client(name, scope, program=program, endpoint=endpoint, jwks=jwks.read_bytes() if jwks else None)
+    ident, secret = house.add_client(
+        name, scope, program=program, endpoint=endpoint, jwks=jwks.read_bytes() if jwks else None
+    )
     typer.echo(f"client_id     {ident}")
     typer.echo(f"client_secret {secret}" if secret else "client_secret none: it signs with its key (private_key_jwt)")
     typer.echo(f"token_url     {house.settings.base_url}/oauth/token")
