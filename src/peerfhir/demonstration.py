@@ -20,7 +20,7 @@ from peerfhir.pathway.vocabulary import Modality, Role, ServiceType, Status, Tas
 from peerfhir.practice.moods import MOODS
 from peerfhir.practice.people import MARK
 from peerfhir.practice.stage import NotReady, Stage, free_port
-from peerfhir.practice.visitor import PageRefused
+from peerfhir.practice.visitor import PageRefused, Unanswered
 from peerfhir.practice.walk import Cast, Stuck, Walk
 from peerfhir.wiring import House, make_secret
 
@@ -28,6 +28,7 @@ MARKER = ".made-by-peerfhir-try"
 ENDPOINT = "general-hospital"
 COMPANIONS = (("Ines", "Calder"), ("Omar", "Field"))
 PEERS = ("ana", "ben", "cleo", "dev")
+_DEADLINES = "connect_seconds: 1\nread_seconds: 5\ntotal_seconds: 8\nlease_seconds: 20\n"
 
 # What a vendor's settings say beyond its CapabilityStatement. Source: vendor documentation, August 2026.
 _RULES = {
@@ -46,6 +47,7 @@ class Demonstration:
 
     folder   its own; emptied at each run, and only when an earlier run made it
     config   where program.yaml and the instruments are copied from
+    database_url, deadlines, make_stage  otherwise than usual: for what is tried out on this stage beside the walk
     """
 
     folder: Path
@@ -55,6 +57,9 @@ class Demonstration:
     hospital_port: int
     tell: Callable[[str], None]
     passwords: dict[str, str] = field(default_factory=dict)
+    database_url: str | None = None
+    deadlines: str = _DEADLINES
+    make_stage: Callable[[Path], Stage] = Stage
 
     def run(self, *, keep: bool, verbose: bool) -> int:
         """Play it; returns the exit code."""
@@ -64,7 +69,7 @@ class Demonstration:
             self.tell(f"There is no hospital '{self.mood}'. Choose one of: {', '.join(MOODS)}.")
             return 2
         self._empty()
-        stage = Stage(self.folder)
+        stage = self.make_stage(self.folder)
         try:
             return self._play(stage, started, keep=keep, verbose=verbose)
         except KeyboardInterrupt:
@@ -76,6 +81,10 @@ class Demonstration:
         except PageRefused as fault:
             self.tell(f"A page said no: {fault}. The end of the gateway's log:")
             self.tell(stage.tail("gateway"))
+        except Unanswered as fault:
+            self.tell(f"{fault.site} does not answer any more.")
+            for name in ("gateway", "hospital"):
+                self.tell(f"The end of the {name}'s log:\n{stage.tail(name)}")
         except Stuck as fault:
             self.tell(f"The walk is stuck: {fault}.")
             for name in ("worker", "gateway", "hospital"):
@@ -97,10 +106,7 @@ class Demonstration:
         keys = self._people(house, program)
         practice = self._practice_environment(house, program)
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PEERFHIR_")}
-        ours = clean | {
-            "PEERFHIR_CONFIG": str(self.folder / "config"),
-            "PEERFHIR_MAPPINGS": str(house.settings.mappings_dir),
-        }
+        ours = clean | self._settings() | {"PEERFHIR_CONFIG": str(self.folder / "config")}
         house.engine.dispose()
 
         def start_hospital() -> None:
@@ -177,15 +183,18 @@ class Demonstration:
             f"endpoint: {ENDPOINT}\nprogram: {{program}}\nbase_url: {hospital}/fhir\nallow_insecure_loopback: true\n"
             f"live: true\nauth: {{{{kind: client-secret, token_url: {hospital}/token, client_id: peerfhir, "
             "secret_file: var/hospital.secret}}\n"
-            "connect_seconds: 1\nread_seconds: 5\ntotal_seconds: 8\nlease_seconds: 20\n"
             "retry_base_seconds: 0.25\nretry_cap_seconds: 1\n".format(program=self._first_program())
+            + self.deadlines
             + _RULES.get(self.mood, ""),
             "utf-8",
         )
-        mappings = self.config.resolve().parent / "mappings"
-        house = House.open(here, {"PEERFHIR_MAPPINGS": str(mappings)})
+        house = House.open(here, self._settings())
         house.migrate()
         return house
+
+    def _settings(self) -> dict[str, str]:
+        found = {"PEERFHIR_MAPPINGS": str(self.config.resolve().parent / "mappings")}
+        return found | ({"PEERFHIR_DATABASE_URL": self.database_url} if self.database_url else {})
 
     def _first_program(self) -> str:
         from peerfhir.config import compose

@@ -21,7 +21,10 @@ from peerfhir.practice.hospital import Hospital, PartnerSession, offered
 
 _SAID = {
     "sent": ("The referral was sent to the peer program.", False),
-    "not-sent": ("The peer program could not be reached. The order is kept; press again later.", True),
+    "not-sent": (
+        "The peer program could not be reached. The order is kept: press again, and the same one is sent.",
+        True,
+    ),
     "refused": ("The peer program did not take the order. Its answer names what to change.", True),
 }
 
@@ -128,7 +131,7 @@ def _charts(app: Flask, hospital: Hospital) -> None:
         try:
             hospital.refer(order)
         except orders.NotTaken as refusal:
-            return redirect(f"/charts/{patient_id}?said={'refused' if refusal.status else 'not-sent'}", 303)
+            return redirect(f"/charts/{patient_id}?said={'not-sent' if refusal.unanswered else 'refused'}", 303)
         return redirect(f"/charts/{patient_id}?said=sent", 303)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -65,6 +66,8 @@ class Hospital:
         self.authority = Authority(practice.partner, clock.monotonic)
         self.program = orders.ProgramClient(practice.gateway, *practice.client, now=clock.monotonic)
         self.form_key = secrets.token_urlsafe(16)
+        self._waiting: dict[str, Json] = {}  # patient -> the order that the program has not answered
+        self._placing = threading.Lock()
 
     def furnish(self) -> None:
         """Put the invented people into an empty store."""
@@ -82,7 +85,22 @@ class Hospital:
         return Store(connection, HOSPITAL, self.clock)
 
     def refer(self, order: orders.Order) -> None:
-        """Keep the order, then send it with all it refers to. Raises NotTaken; the order is kept all the same."""
+        """Keep the order, then send it with all it refers to. Raises NotTaken; the order is kept all the same.
+
+        While the program has not answered, asking again for the same patient sends the same order again.
+        """
+        with self._placing:  # a button that was pressed twice is one order
+            bundle = self._waiting.get(order.patient_id) or self._placed(order)
+            self._waiting[order.patient_id] = bundle
+        try:
+            self.program.send(bundle)
+        except orders.NotTaken as refusal:
+            if not refusal.unanswered:
+                self._waiting.pop(order.patient_id, None)  # refused: what is pressed next is another order
+            raise
+        self._waiting.pop(order.patient_id, None)
+
+    def _placed(self, order: orders.Order) -> Json:
         with self.writing() as connection:
             store = self.store(connection)
             number = len(store.search("Task", "_count=500").rows) + 1
@@ -98,7 +116,7 @@ class Hospital:
         bare = [{k: v for k, v in each.items() if k != "text"} for each in (*around, *made)]
         for each in bare:
             each["meta"] = {k: v for k, v in each.get("meta", {}).items() if k == "profile"}
-        self.program.send(orders.as_transaction(bare, f"{self.practice.base_url}/fhir"))
+        return orders.as_transaction(bare, f"{self.practice.base_url}/fhir")
 
     def look(self) -> int:
         """Ask the program's own API what it lets us see, and keep a copy; how many resources were new or changed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -205,6 +206,11 @@ class NotTaken(Exception):
         self.outcome = outcome
         super().__init__(f"HTTP {status}")
 
+    @property
+    def unanswered(self) -> bool:
+        """No word about the order itself: it may have been taken or not, and sending it again settles that."""
+        return self.status in (0, 401, 408, 429) or self.status >= 500
+
 
 @dataclass
 class ProgramClient:
@@ -261,7 +267,7 @@ class ProgramClient:
                 return read(text) if text else {}
         except urllib.error.HTTPError as refusal:
             raise NotTaken(refusal.code, _said(refusal.read())) from refusal
-        except OSError as fault:
+        except (OSError, http.client.HTTPException) as fault:
             raise NotTaken(0, {}) from fault
 
 

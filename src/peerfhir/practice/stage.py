@@ -88,7 +88,7 @@ class Stage:
 
     def check(self) -> None:
         """Raises NotReady when a process has gone away by itself."""
-        for name, process in self._running.items():
+        for name, process in list(self._running.items()):  # others may start and stop meanwhile
             if process.poll() is not None:
                 raise NotReady(name, self.tail(name))
 

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import http.client
 import http.cookiejar
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import TypeVar
 
+PATIENCE_SECONDS = 5.0  # for how long people repeat what was not answered
 _TIMEOUT_SECONDS = 30
+_PAUSE_SECONDS = 0.1
+_NOT_ANSWERED = (OSError, http.client.HTTPException)
+_ALREADY_SO = (409, 422)  # what a page says to a step that was taken before
+T = TypeVar("T")
+
+
+class Unanswered(Exception):
+    """A site gave no answer for as long as people have patience."""
+
+    def __init__(self, site: str) -> None:
+        self.site = site
+        super().__init__(site)
 
 
 class PageRefused(Exception):
@@ -90,32 +106,73 @@ class Visitor:
         self.page = Page(site, "")
 
     def open(self, path: str) -> Page:
-        """GET a page. Raises PageRefused."""
-        return self._visit(urllib.request.Request(self._url(path)))  # noqa: S310 - a site we started
+        """GET a page. Raises PageRefused, Unanswered."""
+        return patiently(lambda: self._exchange(path, None), self.site)
 
     def press(self, path: str, fields: Mapping[str, str | Sequence[str]] | None = None) -> Page:
-        """POST a form with the token of the page that is open. Raises PageRefused."""
+        """POST a form with the token of the page that is open, again while there is no answer.
+
+        A refusal of what was repeated says that the first try was heard: the page is taken as it is.
+        Raises  PageRefused, Unanswered
+        """
         pairs: list[tuple[str, str]] = [("_token", self.page.token)]
         for name, value in (fields or {}).items():
             pairs += [(name, value)] if isinstance(value, str) else [(name, each) for each in value]
-        return self._visit(
-            urllib.request.Request(  # noqa: S310 - as above
-                self._url(path),
-                data=urllib.parse.urlencode(pairs).encode(),
-                headers={"Content-Type": "application/x-www-form-urlencoded", "Origin": self.site},
-            )
-        )
+        form = urllib.parse.urlencode(pairs).encode()
+        tries = 0
+
+        def once() -> Page:
+            nonlocal tries
+            tries += 1
+            return self._exchange(path, form)
+
+        try:
+            return patiently(once, self.site)
+        except PageRefused as refusal:
+            if tries > 1 and refusal.status in _ALREADY_SO:
+                return self._turned(self._url(path), refusal.text)
+            raise
 
     def _url(self, path: str) -> str:
         return path if path.startswith(self.site) else self.site + path
 
-    def _visit(self, request: urllib.request.Request) -> Page:
+    def _exchange(self, path: str, form: bytes | None) -> Page:
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": self.site} if form else {}
+        request = urllib.request.Request(self._url(path), form, headers)  # noqa: S310 - a site we started
         try:
             with self._opener.open(request, timeout=_TIMEOUT_SECONDS) as answer:
-                page = Page(answer.url, answer.read().decode("utf-8"))
+                return self._turned(answer.url, answer.read().decode("utf-8"))
         except urllib.error.HTTPError as refusal:
-            text = refusal.read().decode("utf-8", "replace")
+            with refusal:
+                text = refusal.read().decode("utf-8", "replace")
             raise PageRefused(request.selector, refusal.code, text) from refusal
-        _Reader(page).feed(page.html)
+
+    def _turned(self, url: str, html: str) -> Page:
+        page = Page(url, html)
+        _Reader(page).feed(html)
         self.page = page
         return page
+
+
+def patiently(ask: Callable[[], T], site: str) -> T:
+    """Repeat what was not answered at all: refused, cut off or too late. Raises Unanswered."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return ask()
+        except urllib.error.HTTPError:
+            raise  # an answer
+        except _NOT_ANSWERED as fault:
+            if time.monotonic() >= until:
+                raise Unanswered(site) from fault
+            time.sleep(_PAUSE_SECONDS)
+
+
+def fetch(request: urllib.request.Request, site: str) -> bytes:
+    """The body of a machine's request that may be repeated. Raises Unanswered; HTTPError for a refusal."""
+
+    def once() -> bytes:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - a site we started
+            return bytes(answer.read())
+
+    return patiently(once, site)

@@ -17,7 +17,7 @@ from peerfhir.fhir.reader import read
 from peerfhir.fhir.writer import write
 from peerfhir.practice.people import PATIENTS
 from peerfhir.practice.stage import Stage
-from peerfhir.practice.visitor import Page, Visitor
+from peerfhir.practice.visitor import Page, Visitor, fetch
 
 OUTAGE_SECONDS = 5
 STATUS_NOTE = "Peer support referral status"
@@ -78,7 +78,7 @@ class Walk:
     # -- the four acts ---------------------------------------------------------------------------------------
 
     def play(self) -> str:
-        """All four acts; returns the last line. Raises Stuck, PageRefused or NotReady."""
+        """All four acts; returns the last line. Raises Stuck, PageRefused, Unanswered or NotReady."""
         self.referred()
         self.matched()
         self.together()
@@ -91,16 +91,19 @@ class Walk:
         clinician = Visitor(self.cast.hospital)
         who = PATIENTS[0]
         clinician.open(f"/charts/{who.id}")
+        order = {
+            "why": "Lonely since moving here; would like to talk with someone who has been there.",
+            "urgency": "routine",
+            "agreed": "said-so",
+            "contact": "mobile, after 17:00, no voicemail",
+        }
         before = time.monotonic()
-        clinician.press(
-            f"/charts/{who.id}/refer",
-            {
-                "why": "Lonely since moving here; would like to talk with someone who has been there.",
-                "urgency": "routine",
-                "agreed": "said-so",
-                "contact": "mobile, after 17:00, no voicemail",
-            },
-        )
+        page = clinician.press(f"/charts/{who.id}/refer", order)
+        while "said=not-sent" in page.url and time.monotonic() < before + _PATIENCE_SECONDS:
+            time.sleep(0.3)
+            page = clinician.press(f"/charts/{who.id}/refer", order)  # the same order goes out again
+        if "said=sent" not in page.url:
+            raise Stuck("the program did not take the order")
         took = round((time.monotonic() - before) * 1000)
         self._say(f'Dr. Okafor presses "Refer to peer support" in {who.name}\'s chart; no diagnosis is asked for')
         self._say(f"the hospital keeps its order and sends it as one transaction; answered in {took} ms, kept first")
@@ -255,6 +258,7 @@ class Walk:
                 "summary": "The group shared ideas for meeting people in a new town.",
                 "attendees": attendees,
                 "working_note": GROUP_NOTE,
+                "client_uuid": page.fields.get("client_uuid", [""])[0],
             },
         )
 
@@ -264,7 +268,7 @@ class Walk:
         answers = {name: offered[answer] for (name, offered), answer in zip(items, ANSWERS, strict=False)}
         if len(answers) != len(ANSWERS):
             raise Stuck(f"{len(answers)} questions were found on the form, nine were expected")
-        kept = {name: page.fields[name][0] for name in ("referral_id",) if page.fields.get(name)}
+        kept = {name: page.fields[name][0] for name in ("referral_id", "client_uuid") if page.fields.get(name)}
         peer.press(f"{self.person_path}/phq-9", {**kept, **answers})
 
     def _who_was_chosen(self, page: Page) -> str:
@@ -305,8 +309,7 @@ class Walk:
         request = urllib.request.Request(  # noqa: S310 - the hospital we started
             self.cast.hospital + path, method=method, headers={"Authorization": f"Bearer {self.cast.hospital_key}"}
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - as above
-            return read(answer.read(), max_bytes=64 * 1024 * 1024)
+        return read(fetch(request, self.cast.hospital), max_bytes=64 * 1024 * 1024)
 
     def _arrived(self, store: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """First versions of chart resources that the peer program made."""
@@ -354,13 +357,11 @@ class Walk:
             data=form,
             headers={"Authorization": f"Basic {basic}", "Content-Type": "application/x-www-form-urlencoded"},
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - as above
-            token = read(answer.read())["access_token"]
+        token = read(fetch(request, self.cast.gateway))["access_token"]
         request = urllib.request.Request(  # noqa: S310 - as above
             f"{self.cast.gateway}{path}", headers={"Authorization": f"Bearer {token}"}
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - as above
-            return read(answer.read())
+        return read(fetch(request, self.cast.gateway))
 
     def _messages(self) -> list[dict[str, Any]]:
         return list(self._admin("/admin/outbox")["messages"])
