@@ -39,7 +39,7 @@ OURS, THEIRS = "north", "south"
 IDENTIFIER = Identifier("http://hospital.example/mrn", "same")
 # Of one database, whatever programs are in it: the engine, the migrations, and the one audit chain.
 OF_THE_DATABASE = {
-    "database", "schema", "upsert", "audit.append", "audit.verify", "projection.current", "projection.put",
+    "database", "schema", "upsert", "audit.append", "audit.verify",
     "projection.outward", "projection.advice", "versions.to_bytes", "versions.from_bytes", "owed.move_head",
 }  # fmt: skip
 

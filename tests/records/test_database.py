@@ -92,6 +92,22 @@ def test_a_newer_library_gets_the_write_ahead_log(tmp_path: Path, monkeypatch: p
     engine.dispose()
 
 
+def test_a_new_database_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    file = tmp_path / "private.db"
+    engine = open_engine(f"sqlite:///{file}")
+    with writing(engine) as connection:
+        connection.exec_driver_sql("CREATE TABLE x (y)")
+        assert {one.stat().st_mode & 0o777 for one in tmp_path.iterdir()} == {0o600}
+    engine.dispose()
+
+
+def test_a_folder_that_is_missing_is_not_made(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'missing' / 'x.db'}")
+    with pytest.raises(DatabaseBusy), reading(engine):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_choice_of_journal_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
         open_engine(f"sqlite:///{tmp_path / 'x.db'}").dispose()

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select
 
 from peerfhir.errors import DatabaseBusy
 from peerfhir.pathway.people import Identifier, Peer, Person
-from peerfhir.pathway.refusals import AlreadyRecorded
+from peerfhir.pathway.refusals import AlreadyRecorded, TooLong
 from peerfhir.records import people
 from peerfhir.records.database import reading, writing
 from peerfhir.records.schema import person_identifier
@@ -59,6 +59,15 @@ def test_an_identifier_is_not_taken_from_another_person(office: Office, maker: m
         work.save_person(replace(other, identifiers=(Identifier(MRN, "2"), Identifier(MRN, "1"))))
     with office.work(made.actor("south")) as work:  # another program has its own
         work.save_person(made.person(maker, "south", identifiers=(Identifier(MRN, "1"),)))
+
+
+@pytest.mark.parametrize("long", [Identifier("x" * 256, "1"), Identifier(MRN, "1" * 256)])
+def test_an_identifier_that_is_too_long_is_refused_alike_on_both_databases(
+    office: Office, maker: made.Maker, long: Identifier
+) -> None:
+    with pytest.raises(TooLong) as caught, office.work(made.actor()) as work:
+        work.save_person(made.person(maker, identifiers=(long,)))
+    assert caught.value.field == "identifiers"
 
 
 def test_two_orders_for_one_new_person_make_one_person(office: Office, engine: Engine) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from peerfhir.errors import InvalidResource, MappingFailed
+from peerfhir.errors import DatabaseBusy, InvalidResource, MappingFailed, VersionConflict
 from peerfhir.fhir.labels import Labels, Projected
 from peerfhir.fhir.store import Store
 from peerfhir.fhir.tables import fhir_version
@@ -143,3 +143,50 @@ def test_any_other_fault_of_a_projector_is_ours_and_keeps_nothing(
     with pytest.raises(KeyError):
         step()
     assert sizes(engine) == before
+
+
+@pytest.mark.parametrize("moment", ["before the projection writes", "while it writes"])
+def test_a_task_that_the_hospital_changed_meanwhile_is_not_overwritten(
+    open_office: Callable[..., Office], engine: Engine, maker: made.Maker, clock: HeldClock, moment: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """On PostgreSQL two transactions can meet here; the same connection plays the other one."""
+    office = open_office(lambda record, context: [])
+    task = {"resourceType": "Task", "id": "t1", "status": "requested", "intent": "order"}
+    with office.work(made.actor()) as work:
+        Store(work.connection, "north", clock).create(task, Labels("clinic"), id="t1")
+    put = Store.put
+
+    def hospital_writes(connection: Any) -> None:
+        store = Store(connection, "north", clock)
+        put(store, {**task, "description": "theirs"}, Labels("clinic"))
+
+    def show(record: Any, context: Any) -> list[Projected]:
+        current = context.current("Task", "t1")
+        if moment == "before the projection writes":
+            hospital_writes(context.connection)
+        return [Projected({**current, "status": "accepted"}, "existence", record.person_id)]
+
+    def meets(store: Store, resource: Any, labels: Labels) -> Any:
+        raise VersionConflict
+
+    if moment == "while it writes":
+        monkeypatch.setattr(Store, "put", meets)
+    with pytest.raises(DatabaseBusy), open_office(show).work(made.actor()) as work:
+        work.save_referral(made.referral(maker, "p1"))
+    assert rows(engine, schema.referral) == []
+
+
+def test_a_resource_that_two_records_show_is_written_twice_in_one_work(
+    open_office: Callable[..., Office], maker: made.Maker
+) -> None:
+    def show(record: Any, context: Any) -> list[Projected]:
+        text = (context.current("Basic", "shared") or {}).get("code", {}).get("text", "")
+        return [Projected({"resourceType": "Basic", "id": "shared", "code": {"text": text + "x"}})]
+
+    with open_office(show).work(made.actor()) as work:
+        for _ in range(3):
+            work.save_person(made.person(maker))
+    with open_office().work(made.actor()) as work:
+        stored = work.store.read("Basic", "shared")
+    assert (stored.version, stored.resource["code"]["text"]) == (3, "xxx")

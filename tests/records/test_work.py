@@ -4,24 +4,27 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event
 
+from peerfhir.errors import DatabaseBusy
 from peerfhir.pathway.consent import Grant
 from peerfhir.pathway.encounter import Encounter
 from peerfhir.pathway.engagement import Engagement
 from peerfhir.pathway.outcome import Outcome
 from peerfhir.pathway.people import Peer
-from peerfhir.pathway.ports import Books
+from peerfhir.pathway.ports import Books, Owed
 from peerfhir.pathway.refusals import NotFoundHere, Refusal, StaleVersion
 from peerfhir.pathway.safety import SafetyEvent
-from peerfhir.pathway.vocabulary import Recipient
+from peerfhir.pathway.vocabulary import Piece, Recipient
 from peerfhir.records import audit, people, referrals, schema
-from peerfhir.records.database import reading
+from peerfhir.records.database import open_engine, reading, upgrade
 from peerfhir.records.work import Office
 from tests.records import made
 from tests.records.kept import a_whole_day, as_basic, rows, sizes
+from tests.support.clock import HeldClock
 
 
 def test_a_work_fulfils_what_the_pathway_asks_of_its_books(office: Office) -> None:
@@ -219,3 +222,42 @@ def test_every_save_and_every_cancel_leaves_one_line_in_the_audit(
         "person", "peer", "referral", "engagement", "group", "encounter", "outcome", "safety", "grant",
     }  # fmt: skip
     assert len(of_person) == 10  # all but the peer and the group
+
+
+def test_a_full_disk_stops_a_work_as_a_whole_and_heals(tmp_path: Path, clock: HeldClock) -> None:
+    """Works go on until the disk is full: what was acknowledged is there in all its parts, the rest in none."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'full.db'}")
+    upgrade(engine)
+    office = Office(engine, clock, programs=made.PROGRAMS, instruments={}, recipients=made.RECIPIENTS, project=as_basic)
+    limit = {"pages": 10**6}
+    event.listen(engine, "begin", lambda c: c.exec_driver_sql(f"PRAGMA max_page_count={limit['pages']}"))
+    maker = made.Maker(4)
+    acknowledged: list[str] = []
+
+    def fill() -> None:
+        for _ in range(200):
+            with office.work(made.actor()) as work:
+                who = work.save_person(made.person(maker))
+                referral = work.save_referral(made.referral(maker, who.id))
+                work.owe(Owed(Piece.STATUS, "referral", referral.id, who.id, referral.id))
+            acknowledged.append(referral.id)
+
+    with reading(engine) as connection:
+        limit["pages"] = connection.exec_driver_sql("PRAGMA page_count").scalar_one() + 60
+    with pytest.raises(DatabaseBusy):
+        fill()
+    done = len(acknowledged)
+    assert 3 < done < 200
+    found = sizes(engine)
+    assert {name: found[name] for name in ("person", "referral", "outbox_message", "lane", "record_version")} == {
+        "person": done, "referral": done, "outbox_message": done, "lane": done, "record_version": 2 * done,
+    }  # fmt: skip
+    assert found["fhir_resource"] == 2 * done
+    assert found["audit"] == 2 * done
+    limit["pages"] = 10**6
+    fill()
+    assert len(acknowledged) == done + 200
+    with reading(engine) as connection:
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+        assert audit.verify(connection) is None
+    engine.dispose()

@@ -57,6 +57,7 @@ def open_engine(url: str) -> Engine:
         )
         wanted = _journal_for(sqlite3.sqlite_version_info)
         _log.info("SQLite %s: journal %s, synchronous FULL", sqlite3.sqlite_version, wanted)
+        event.listen(engine, "do_connect", _keep_private)
         event.listen(engine, "connect", lambda raw, record: _set_sqlite(raw, wanted))
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -90,6 +91,13 @@ def _address(url: str) -> URL:
 def _journal_for(version: tuple[int, ...]) -> str:
     """WAL corrupts under two writers before 3.51.3 (WAL-reset bug); 3.52.0 was withdrawn, 3.53.0 is fixed."""
     return "wal" if version >= (3, 51, 3) and version[:2] != (3, 52) else "truncate"
+
+
+def _keep_private(dialect: object, record: object, arguments: list[str], options: object) -> None:
+    """A new database file is readable for its owner alone; SQLite gives its journal the same rights."""
+    file = Path(arguments[0])
+    if file.parent.is_dir() and not file.exists():
+        file.touch(mode=0o600)
 
 
 def _set_sqlite(raw: Any, wanted: str) -> None:

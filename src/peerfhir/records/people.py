@@ -9,13 +9,14 @@ from sqlalchemy import Connection, delete, select, tuple_
 
 from peerfhir.errors import DatabaseBusy
 from peerfhir.pathway.people import Identifier, Peer, Person
-from peerfhir.pathway.refusals import AlreadyRecorded
+from peerfhir.pathway.refusals import AlreadyRecorded, TooLong
 from peerfhir.records import versions
 from peerfhir.records.schema import peer, person, person_identifier
 from peerfhir.records.upsert import insert_new
 from peerfhir.records.versions import Noun
 
 PERSON = Noun("person", Person, person, lambda one: {"sharing_stopped_at": one.sharing_stopped_at})
+_LONGEST = 255  # characters of a system or value; PostgreSQL would refuse more, SQLite would not
 PEER = Noun("peer", Peer, peer, lambda one: {"user_id": one.user_id})
 
 
@@ -60,9 +61,11 @@ def by_identifier(connection: Connection, program_id: str, identifiers: Sequence
 def save(connection: Connection, record: Person, now: datetime) -> Person:
     """Keep a person; its identifiers are its own within the program.
 
-    Raises  StaleVersion; AlreadyRecorded when another person holds an identifier;
+    Raises  StaleVersion; TooLong; AlreadyRecorded when another person holds an identifier;
             DatabaseBusy when a second order for the same new person is being kept at this moment
     """
+    if any(max(len(one.system), len(one.value)) > _LONGEST for one in record.identifiers):
+        raise TooLong(field="identifiers")
     saved = versions.save(connection, PERSON, record, now)
     row = person_identifier.c
     kept = [(one.system, one.value) for one in saved.identifiers]

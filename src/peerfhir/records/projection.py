@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from peerfhir.errors import Fault, NotFound
+from peerfhir.errors import DatabaseBusy, Fault, NotFound, VersionConflict
 from peerfhir.fhir.labels import Labels, Projected
 from peerfhir.fhir.reader import Json, read_own
 from peerfhir.fhir.store import Store
@@ -31,22 +31,43 @@ def outward(record: Any) -> Any:
     return record
 
 
-def current(store: Store, type_: str, id_: str) -> Json | None:
-    """The resource as it is stored now."""
-    try:
-        return read_own(store.read(type_, id_).body)
-    except NotFound:
-        return None
+class Shelf:
+    """The store as a projection uses it: what it has read must not have moved when it writes."""
 
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._seen: dict[tuple[str, str], int] = {}
 
-def put(store: Store, projected: Projected) -> None:
-    """Create or update one resource; nothing is written when it says the same as before."""
-    resource = projected.resource
-    try:
-        source = store.read(resource["resourceType"], resource["id"]).labels.source  # who sent it first stays true
-    except NotFound:
+    def current(self, type_: str, id_: str) -> Json | None:
+        """The resource as it is stored now."""
+        try:
+            stored = self._store.read(type_, id_)
+        except NotFound:
+            return None
+        self._seen[type_, id_] = stored.version
+        return read_own(stored.body)
+
+    def put(self, projected: Projected) -> None:
+        """Create or update one resource; nothing is written when it says the same as before.
+
+        Raises  DatabaseBusy (later) when somebody else has written it since it was read
+        """
+        resource = projected.resource
+        key = (resource["resourceType"], resource["id"])
         source = None
-    store.put(resource, Labels(source, projected.person_id, projected.share_class))
+        try:
+            stored = self._store.read(*key)
+        except NotFound:
+            pass
+        else:
+            source = stored.labels.source  # who sent it first stays true
+            if self._seen.get(key, stored.version) != stored.version:
+                raise DatabaseBusy
+        try:
+            written = self._store.put(resource, Labels(source, projected.person_id, projected.share_class))
+        except VersionConflict:
+            raise DatabaseBusy from None
+        self._seen[key] = written.version
 
 
 def park(

@@ -114,6 +114,7 @@ class Work:
         self.store = Store(connection, program.id, office.clock)
         self.execution_id = execution_id
         self._office = office
+        self._shelf = projection.Shelf(self.store)
         self._now = office.clock.now()  # one instant for everything that happens together
         self._saved: dict[tuple[str, str], Record] = {}  # by kind and id, the last version of each
         self._unprojected: dict[tuple[str, str], None] = {}  # in the order of the first save
@@ -289,7 +290,7 @@ class Work:
 
     def current(self, type_: str, id_: str) -> Json | None:
         """A stored resource as it is now; None when there is none."""
-        return projection.current(self.store, type_, id_)
+        return self._shelf.current(type_, id_)
 
     def audit(
         self, action: str, subject: str, person_id: str | None = None, outcome: str = "ok", detail: str | None = None
@@ -366,5 +367,5 @@ class Work:
         except (MappingFailed, InvalidResource) as fault:
             return fault
         for one in shown:
-            projection.put(self.store, one)
+            self._shelf.put(one)
         return None
