@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from peerfhir.clock import SystemClock
 from peerfhir.config import Settings, compose
 from peerfhir.config.load import load
-from peerfhir.errors import BadConfiguration, BadRequest, NotFound
+from peerfhir.errors import BadConfiguration, BadRequest, DatabaseBusy, NotFound
 from peerfhir.pathway.people import Actor, Peer, Program, Weights
 from peerfhir.pathway.vocabulary import CompleteOn, Modality, Recipient, Role, ServiceType
 
@@ -41,6 +41,8 @@ _INBOX_COLUMNS = ("id", "program_id", "source", "received_at", "state", "reason"
 _OUTBOX_COLUMNS = ("id", "program_id", "endpoint", "idem", "state", "form", "rung", "reason", "attempts", "created_at")
 _FASTEST_POLL_SECONDS = 0.05
 _SLOWEST_POLL_SECONDS = 0.5
+_TURN_SECONDS = 0.25  # how long a turn waits for hospitals; slower answers are found by later turns
+_FINISH_SECONDS = 8.0
 BLOCKING_THREADS = 256  # two workers with these hold against 400 slow clients; see docs/operating.md
 BACKPRESSURE = 1000
 BACKLOG = 2048
@@ -198,6 +200,7 @@ class House:
                 Render(self.mappings, self.clock, programs=self.programs, instruments=self.instruments),
                 owner=owner,
             ),
+            owner,
         )
 
     # -- what the command line asks ------------------------------------------------------------------------
@@ -401,6 +404,7 @@ class Worker:
 
     inbox: Inbox
     outbox: Outbox
+    owner: str = "worker"
 
     def turn(self) -> int:
         """One turn; how many messages were handled."""
@@ -414,14 +418,41 @@ class Worker:
         return total
 
     def run_forever(self) -> None:
-        """Until SIGTERM or SIGINT; what is in flight is finished first. Waits 50 ms to 0.5 s while idle."""
+        """Until SIGTERM or SIGINT; then what is in flight is finished, for 8 s at most. Idle, it waits 50 ms to 0.5 s.
+
+        What has no answer by then is in doubt: its lease ends by itself, and the next worker looks before it sends.
+        """
+        from peerfhir.logs import log
+
         stop = threading.Event()
+
+        def end(*_: object) -> None:
+            stop.set()
+            self.inbox.stop()
+            self.outbox.stop()
+
         for sign in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(sign, lambda *_: stop.set())
+            signal.signal(sign, end)
+        log().info("at work", owner=self.owner)
         pause = _FASTEST_POLL_SECONDS
         while not stop.is_set():
-            pause = _FASTEST_POLL_SECONDS if self.turn() else min(_SLOWEST_POLL_SECONDS, pause * 1.5)
+            busy = self._brief_turn() or self.outbox.in_flight()
+            pause = _FASTEST_POLL_SECONDS if busy else min(_SLOWEST_POLL_SECONDS, pause * 1.5)
             stop.wait(pause)
+        settled = self.outbox.close(_FINISH_SECONDS)
+        log().info("stopped", state="settled" if settled else "in doubt")
+        if not settled:
+            os._exit(0)  # a thread that waits for a silent hospital cannot be ended, and Python would wait for it
+
+    def _brief_turn(self) -> int:
+        """A turn that never keeps a signal waiting, nor ends the worker because the database was busy."""
+        from peerfhir.logs import log
+
+        try:
+            return self.inbox.run_once() + self.outbox.run_once(patience=_TURN_SECONDS)
+        except DatabaseBusy:
+            log().warning("the database was busy")
+            return 0
 
 
 def web_from_environment() -> Flask:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,7 +30,7 @@ from peerfhir.records.work import Office, Work
 _log = logging.getLogger(__name__)
 
 DEFAULT_BATCH = 20
-_LEASE_SECONDS = 60
+_LEASE_SECONDS = 10  # a step takes milliseconds; a lease that ends too early costs work, never a second referral
 _MOST_ATTEMPTS = 8  # of what may pass by itself; after that a person looks
 _LONGEST_WAIT_SECONDS = 60
 _SPOKEN = {"received": TaskStatus.REQUESTED, "ready": TaskStatus.REQUESTED}  # standards.md 1.4, inbound tolerance
@@ -83,6 +84,7 @@ class Inbox:
         self._clock = clock
         self._office = office
         self._owner = owner
+        self._stopping = threading.Event()
         if read_order is None and mappings is None:
             raise ValueError("either mappings or a reader of orders is needed")
         self._read_order = read_order or Intake(mappings, frozenset(office.recipients))  # type: ignore[arg-type]
@@ -92,10 +94,16 @@ class Inbox:
 
         Raises  DatabaseBusy (later)
         """
+        if self._stopping.is_set():
+            return 0
         leased = self._claim(limit)
         for kept in leased:
             self._work_on(kept)
         return len(leased)
+
+    def stop(self) -> None:
+        """Begin nothing more; what was leased and not begun goes back."""
+        self._stopping.set()
 
     def _claim(self, limit: int) -> list[Kept]:
         """Commits `attempts + 1` and the lease before any work: a message that kills its worker is counted."""
@@ -130,6 +138,12 @@ class Inbox:
         return leased
 
     def _work_on(self, kept: Kept) -> None:
+        if self._stopping.is_set():
+            self._end(kept, {"state": "ready", "attempts": kept.attempts - 1})
+            return
+        if kept.attempts > _MOST_ATTEMPTS:  # nobody put it off so often: its workers have died over it
+            self._park(kept, "worker-died", "Every worker that began it ended before it was done.")
+            return
         try:
             self._do(kept)
         except _Lost:
