@@ -188,7 +188,7 @@ def test_two_programs_know_nothing_of_each_other(shared: Engine) -> None:
 
 def test_eight_racers_make_one_resource(shared: Engine) -> None:
     server = Server(shared)
-    trials = 12
+    trials = 30
 
     def race(number: int) -> list[int]:
         body = patient(identifier=[{"system": "urn:mrn", "value": str(number)}])
