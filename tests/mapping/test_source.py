@@ -9,8 +9,9 @@ from hypothesis import given, seed
 from hypothesis import strategies as st
 
 from peerfhir.config import Mark, compose
+from peerfhir.mapping.fields import Declarations
 from peerfhir.mapping.problems import Problem, Problems
-from peerfhir.mapping.source import Declarations, RecordReader, Source, read
+from peerfhir.mapping.source import RecordReader, Source, read
 from tests.mapping.marked import HEAD, places, told, wanted
 from tests.support.generated import CALM
 

@@ -8,7 +8,7 @@ import pytest
 from peerfhir.config import Mark
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping import values
-from peerfhir.mapping.source import Field
+from peerfhir.mapping.fields import Field
 
 
 def test_a_text_with_an_empty_part_is_empty() -> None:

@@ -14,10 +14,11 @@ from peerfhir.fhir.fhirpath.problems import nearest
 from peerfhir.fhir.fhirpath.types import Bound, Scope, Static
 from peerfhir.mapping.codes import CodeMap
 from peerfhir.mapping.document import NAME, Document, keys
+from peerfhir.mapping.fields import Declarations, Field, Fields
 from peerfhir.mapping.leaves import Leaves, Place, Slot, bare, start_of
 from peerfhir.mapping.nodes import EACH, Nodes
 from peerfhir.mapping.problems import Problems
-from peerfhir.mapping.source import Declarations, Field, Fields, Source, read
+from peerfhir.mapping.source import Source, read
 from peerfhir.mapping.tree import Const, Items, Node, Resource, Rule, Struct, Template
 
 SEEDS = "s_{}"  # the Python name of a resource's prepared hash

@@ -14,8 +14,8 @@ from peerfhir.fhir.fhirpath.compile import Emitted, call, emit
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
 from peerfhir.fhir.fhirpath.types import Scope, Static
 from peerfhir.mapping import forms
+from peerfhir.mapping.fields import Field
 from peerfhir.mapping.problems import Problems, Text
-from peerfhir.mapping.source import Field
 from peerfhir.mapping.tree import Const, Leaf, Rule
 
 _ALIAS = re.compile(r"\$([a-z][a-z0-9-]*)")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from peerfhir.config import Mark
-from peerfhir.mapping.source import Field
+from peerfhir.mapping.fields import Field
 
 
 @dataclass(frozen=True, slots=True)

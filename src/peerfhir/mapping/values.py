@@ -9,7 +9,8 @@ from typing import Any
 from peerfhir.fhir.fhirpath.functions import text as printed
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping import forms, identity
-from peerfhir.mapping.source import Field, check_value
+from peerfhir.mapping.fields import Field
+from peerfhir.mapping.source import check_value
 
 
 def text(parts: list[Any]) -> str | None:
