@@ -40,6 +40,7 @@ class _Text(fields.String):
 
 
 _ID = validate.Regexp(r"^[a-z][a-z0-9-]{0,62}$", error="only a-z, 0-9 and '-', beginning with a letter")
+_RECIPIENTS = ["referrer", "pcp", "bh-team", "hospital", "payer", "grant", "court", "family", "research"]
 _POSITIVE = validate.Range(min=0, min_inclusive=False)
 
 
@@ -67,11 +68,7 @@ class _ProgramEntry(_Strict):
     contact_attempts = fields.Integer(load_default=3, validate=validate.Range(min=1, max=20))
     time_zone = _Text(load_default="UTC")
     recipients = fields.List(
-        _Text(
-            validate=validate.OneOf(
-                ["referrer", "pcp", "bh-team", "hospital", "payer", "grant", "court", "family", "research"]
-            )
-        ),
+        _Text(validate=validate.OneOf(_RECIPIENTS)),
         load_default=lambda: ["referrer", "hospital"],
     )
     weights = fields.Dict(
@@ -108,7 +105,7 @@ class _EndpointFile(_Strict):
     base_url = _Url(required=True)
     live = fields.Boolean(load_default=False)
     dialect = _Text(load_default="sdohcc", validate=validate.OneOf(["sdohcc", "light"]))
-    recipient = _Text(load_default="hospital")
+    recipient = _Text(load_default="hospital", validate=validate.OneOf(_RECIPIENTS))
     allow_insecure_loopback = fields.Boolean(load_default=False)
     allowed_networks = fields.List(_Text(), load_default=list)
     auth = fields.Nested(_AuthEntry, load_default=dict)
