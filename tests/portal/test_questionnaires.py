@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.portal.browse import Browser
+from tests.portal.journey import ANSWERS, answers
+from tests.portal.site import Site
+
+ITEM_9 = "/44260-8"
+
+
+@pytest.fixture
+def asking(site: Site) -> tuple[Site, Browser, str]:
+    referral = site.refer("Marisol", "Vega")
+    peer, _ = site.matched(referral)
+    at = f"/people/{referral.person_id}/phq-9"
+    peer.open(at)
+    return site, peer, at
+
+
+def kept(site: Site, at: str) -> list:
+    with site.work() as work:
+        return list(work.outcomes_of(at.split("/")[2]))
+
+
+def raised(site: Site, at: str) -> list:
+    from peerfhir.records.outcomes import safety_of_person
+
+    with site.work() as work:
+        return safety_of_person(work.connection, "riverside", at.split("/")[2])
+
+
+def test_the_form_is_the_questionnaire_with_a_way_to_skip_each_question(asking):
+    site, peer, _ = asking
+    page, instrument = peer.page, site.parts.instruments["phq-9"]
+    assert len(page.all("legend")) == len(instrument.items) + 1  # and one for the peer: are they safe right now?
+    for item in instrument.items:
+        assert page.offered(item.link_id) == [*(option.code for option in item.options), ""]
+        assert page.held(item.link_id) == []
+        assert item.text in page.text
+    for notice in instrument.notices:
+        assert notice in page.text
+    assert instrument.copyright in page.text
+    assert page.text.index(instrument.notices[0]) < page.text.index(instrument.items[0].text)
+
+
+def test_answers_are_scored_and_thanked_for(asking):
+    site, peer, at = asking
+    page = peer.press(at, answers(peer.page))
+    assert "Thank you, Marisol" in page.text
+    assert "12 of 27" in page.text
+    [one] = kept(site, at)
+    assert (one.total, one.sentinel, len(one.answers)) == (12, "none", 10)
+    assert raised(site, at) == []
+    assert "PHQ-9: 12 of 27" in peer.open(at.removesuffix("/phq-9")).text
+
+
+def test_the_same_form_twice_is_once(asking):
+    site, peer, at = asking
+    fields = answers(peer.page)
+    pages = []
+    for _ in range(3):
+        pages.append(peer.press(at, fields).path)
+        peer.open(at)
+    assert len(set(pages)) == 1
+    assert len(kept(site, at)) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "safe_now", "level"),
+    [
+        (1, None, "urgent"),
+        (2, None, "stat"),
+        (3, "yes", "stat"),
+        (1, "unsure", "stat"),
+        (1, "yes", "urgent"),
+        (1, "no", "stat"),
+    ],
+)
+def test_a_worrying_answer_shows_help_and_says_who_was_told(asking, place, safe_now, level):
+    site, peer, at = asking
+    fields = answers(peer.page, (*ANSWERS[:8], place, None)) | ({"safe_now": safe_now} if safe_now else {})
+    page = peer.press(at, fields)
+    assert page.text.index("This needs someone to look, now") < page.text.rindex("Thank you, Marisol")
+    assert "Call or text 988, at any hour." in page.text
+    assert page.all("a", href="tel:988")
+    assert "It stands at the top of the first page of: " in page.text
+    for name in ("Carla", "Sue"):
+        assert name in page.text
+    [event] = raised(site, at)
+    assert event.level == level
+    assert "A worrying answer or worry about Marisol" in site.browser("carla").page.text
+
+
+def test_nothing_worrying_raises_nothing(asking):
+    site, peer, at = asking
+    page = peer.press(at, {**answers(peer.page, (*ANSWERS[:8], 0, None)), "safe_now": "no"})
+    assert "needs someone to look" not in page.text
+    assert raised(site, at) == []
+
+
+def test_a_skipped_question_about_safety_is_said_gently(asking):
+    site, peer, at = asking
+    page = peer.press(at, answers(peer.page, (*ANSWERS[:8], 4, None)))  # "I would rather not say"
+    assert "The question about safety was skipped" in page.text
+    assert "tel:" not in page.html
+    assert raised(site, at)[0].state == "sentinel-unknown"
+
+
+def test_every_question_may_be_skipped(asking):
+    site, peer, at = asking
+    page = peer.press(at, answers(peer.page, (4,) * 10))
+    assert "No total this time" in page.text
+    assert kept(site, at)[0].total is None
+
+
+@pytest.mark.parametrize("wrong", ["LA0-0", "3", "<b>", ["LA6568-5", "LA6569-3"]])
+def test_an_answer_that_was_not_offered_is_told_and_the_others_stay(asking, wrong):
+    site, peer, at = asking
+    fields = {**answers(peer.page), "/44250-9": wrong}
+    page = peer.press(at, fields)
+    assert page.status == 422
+    assert page.held("/44255-8") == [fields["/44255-8"]]
+    assert page.held("client_uuid") == fields["client_uuid"]
+    assert kept(site, at) == []
+    assert raised(site, at) == []
+
+
+def test_answers_of_someone_else_are_not_there(asking):
+    site, peer, at = asking
+    other = site.refer("Amina", "Okoye")
+    site.matched(other)
+    path = peer.press(at, answers(peer.page)).path
+    assert peer.open(path).status == 200
+    assert peer.open(path.replace(at.split("/")[2], other.person_id)).status == 404
+    assert site.browser("ana").open(path).status == 404
+    peer.open(at)
+    assert peer.press(at, {**answers(peer.page), "referral_id": other.id}).status == 404
+    peer.open(at)
+    assert site.browser("carla").open(at).status == 403
+
+
+def test_who_stopped_is_not_asked(site):
+    referral = site.refer("Marisol", "Vega")
+    peer, own = site.matched(referral)
+    person = site.browser()
+    person.open(own)
+    person.press(f"{own}/stop")
+    page = peer.open(f"/people/{referral.person_id}/phq-9")
+    assert page.status == 422
+    assert "The person has stopped." in page.text
