@@ -8,7 +8,7 @@ from typing import Any
 from peerfhir.fhir.capability import build, offer_of
 from peerfhir.fhir.parameters import PARAMETERS
 from peerfhir.fhir.validate import validate
-from tests.fhir.test_hostile import mutated
+from tests.support.bodies import mutated
 
 SEED = 20261121
 
