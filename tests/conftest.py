@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,42 +46,86 @@ def postgres_server() -> Iterator[str]:
     raise RuntimeError("PostgreSQL did not start")
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def engine_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database of each kind."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'peerfhir.db'}"
-        return
-    maintenance = request.getfixturevalue("postgres_server")
-    name = "t_" + uuid.uuid4().hex[:12]
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file; tests get copies, so that each does not migrate anew."""
+    path = tmp_path_factory.mktemp("template") / "peerfhir.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> str:
+    """The name of a migrated PostgreSQL database; tests get copies."""
+    name = "template_peerfhir"
+    _on(postgres_server, f"create database {name}")
+    _migrate(postgres_server.rsplit("/", 1)[0] + "/" + name)
+    return name
+
+
+def _migrate(url: str) -> None:
+    from peerfhir.records.database import open_engine, upgrade
+
+    engine = open_engine(url)
+    upgrade(engine)
+    engine.dispose()
+
+
+def _on(maintenance: str, statement: str) -> None:
     admin = create_engine(maintenance, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(text(f"create database {name}"))
+        connection.execute(text(statement))
+    admin.dispose()
+
+
+@contextmanager
+def _postgres_database(request: pytest.FixtureRequest, template: str | None) -> Iterator[str]:
+    maintenance = request.getfixturevalue("postgres_server")
+    name = "t_" + uuid.uuid4().hex[:12]
+    _on(maintenance, f"create database {name}" + (f" template {template}" if template else ""))
     try:
         yield maintenance.rsplit("/", 1)[0] + "/" + name
     finally:
-        with admin.connect() as connection:
-            connection.execute(text(f"drop database {name} with (force)"))
-        admin.dispose()
+        _on(maintenance, f"drop database {name} with (force)")
+
+
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(params=BOTH)
+def engine_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database of each kind, with the current schema."""
+    if request.param == "sqlite":
+        path = tmp_path / "peerfhir.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    with _postgres_database(request, request.getfixturevalue("postgres_template")) as url:
+        yield url
+
+
+@pytest.fixture(params=BOTH)
+def bare_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """An engine on an empty database of each kind, with the settings of the product."""
+    from peerfhir.records.database import open_engine
+
+    with ExitStack() as stack:
+        url = f"sqlite:///{tmp_path / 'bare.db'}"
+        if request.param == "postgresql":
+            url = stack.enter_context(_postgres_database(request, None))
+        engine = open_engine(url)
+        stack.callback(engine.dispose)
+        yield engine
 
 
 @pytest.fixture
-def bare_engine(engine_url: str) -> Iterator[Engine]:
-    """An engine on an empty database, with the settings of the product."""
+def engine(engine_url: str) -> Iterator[Engine]:
+    """An engine on a database with the current schema."""
     from peerfhir.records.database import open_engine
 
     engine = open_engine(engine_url)
     yield engine
     engine.dispose()
-
-
-@pytest.fixture
-def engine(bare_engine: Engine) -> Engine:
-    """An engine on a database with the current schema."""
-    from peerfhir.records.database import upgrade
-
-    upgrade(bare_engine)
-    return bare_engine
 
 
 @pytest.fixture
