@@ -5,30 +5,8 @@ from typing import Any
 
 import pytest
 
-from peerfhir.mapping.leaves import _pieces
 from tests.mapping.marked import FIELDS, HEAD, places, told
 from tests.support.mapping_folder import load
-
-
-@pytest.mark.parametrize(
-    ("text", "pieces"),
-    [
-        ("plain", [("plain", "constant")]),
-        ("a {{b}} c", [("a ", "constant"), ("b", "expression"), (" c", "constant")]),
-        ("{{ a }}{{b}}", [("a", "expression"), ("b", "expression")]),
-        ("{{iif(a, {}, '}}')}}", [("iif(a, {}, '}}')", "expression")]),
-        ("{{'\\'}}'}} x", [("'\\'}}'", "expression"), (" x", "constant")]),
-        ("{ single }", [("{ single }", "constant")]),
-        ("a {{b", [("a ", "constant"), ("", "broken")]),
-        ("a }} b", [("", "broken")]),
-        ("{{a}} }}", [("a", "expression"), ("", "broken")]),
-        ("{{a} }", [("", "broken")]),
-    ],
-)
-def test_a_text_is_cut_at_its_braces(text: str, pieces: list[tuple[str, str]]) -> None:
-    found = list(_pieces(text))
-    assert [(piece, kind) for _, piece, kind in found] == pieces
-    assert all(text[start:].startswith(piece) for start, piece, kind in found if kind == "expression")
 
 
 def values(folder: Path, written: str, **record: Any) -> Any:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from peerfhir.config import Mark
 from peerfhir.config import Node as Yaml
 from peerfhir.fhir.definitions import Definitions
-from peerfhir.fhir.fhirpath.compile import ROOT_PLACE, Emitted, call, name
 from peerfhir.fhir.fhirpath.problems import nearest
-from peerfhir.fhir.fhirpath.types import Bound, Scope, Static
+from peerfhir.fhir.fhirpath.types import Scope, Static
 from peerfhir.mapping.codes import CodeMap
-from peerfhir.mapping.document import NAME, Document, keys
+from peerfhir.mapping.document import Document, keys
 from peerfhir.mapping.fields import Declarations, Field, Fields
-from peerfhir.mapping.leaves import Leaves, Place, Slot, bare, start_of
-from peerfhir.mapping.nodes import EACH, Nodes
+from peerfhir.mapping.leaves import Leaves, Place, Slot
 from peerfhir.mapping.problems import Problems
+from peerfhir.mapping.resources import Resources
 from peerfhir.mapping.source import Source, read
-from peerfhir.mapping.tree import Const, Items, Node, Resource, Rule, Struct, Template
-
-SEEDS = "s_{}"  # the Python name of a resource's prepared hash
-_OWN = ("resourceType", "profile", "$request", "$identity", "$each", "$let", "$if")
-_REQUEST = ["method", "url", "ifNoneExist", "ifMatch", "ifNoneMatch", "ifModifiedSince"]
+from peerfhir.mapping.tree import Struct, Template
 
 
 @dataclass(frozen=True)
@@ -35,23 +28,6 @@ class Checked:
     scope: Scope
     template: Template
     heads: tuple[str, ...]  # resource names, in the order of their seeds
-
-
-@dataclass(frozen=True)
-class _Head:
-    """What other resources need to know of one: its type, whether and how often it is there, how it is named."""
-
-    name: str
-    type: str
-    yaml: Yaml
-    order: int
-
-    @property
-    def items(self) -> tuple[str, str] | None:
-        """The expression and the item's name of its $each."""
-        node = self.yaml.value.get("$each")
-        match = EACH.fullmatch(str(node.value)) if node else None
-        return (match.group(1).removeprefix("=").strip(), match.group(2)) if match else None
 
 
 def check(
@@ -95,11 +71,6 @@ class _Checker:
         self._definitions = definitions
         self._problems = problems
         self._leaves = Leaves(document.text, problems)
-        self._nodes = Nodes(self._leaves, definitions, problems, self._refer)
-        self._heads: dict[str, _Head] = {}
-        self._source = Source("json", Fields({}))
-        self._current: tuple[_Head, Place] | None = None
-        self._made: tuple[ast.expr | None, tuple[tuple[str, ast.expr], ...]] = (None, ())
 
     def document_checked(self) -> Checked | None:
         document = self._document
@@ -107,30 +78,31 @@ class _Checker:
         source = read(document.source, declarations, self._problems)
         if source is None:
             return None
-        self._source = source
         if source.type and not self._definitions.is_resource(source.type):
             hint = nearest(source.type, self._definitions.resources())
             self._problems.add(document.source.mark, "PM201", "source", f"'{source.type}' is not a known type", hint)
             return None
-        kinds = Static(
-            (source.type or "object",), "one", source.fields if not source.type else None, sure=not source.type
-        )
-        scope = Scope(
-            kinds, self._definitions, constants={"canonical": self._canonical},
-            systems=document.systems, tables=self._code_maps,
-        )  # fmt: skip
         backwards = document.direction == "from-fhir"
         if backwards != (source.format == "fhir"):
             self._problems.add(document.source.mark, "PM007", "source", "format fhir belongs to direction: from-fhir")
+        scope = self._scope(source)
+        resources = Resources(document, source, self._leaves, self._definitions, self._problems)
         if backwards:
-            template = Template((), self._record(declarations, scope))
+            template = Template((), self._record(declarations, resources, scope))
         else:
-            template = Template(self._resources(scope), None)
+            template = Template(resources.checked(scope), None)
             self._unused(source.fields, source.key, "source.fields")
-            self._keyless()
-        return Checked(document, source, scope, template, tuple(self._heads))
+            self._keyless(source)
+        return Checked(document, source, scope, template, resources.order)
 
-    def _record(self, declarations: Declarations, scope: Scope) -> Struct | None:
+    def _scope(self, source: Source) -> Scope:
+        """What every expression of the document may name."""
+        shape = source.fields if not source.type else None
+        root = Static((source.type or "object",), "one", shape, sure=not source.type)
+        constants = {"canonical": self._canonical}
+        return Scope(root, self._definitions, {}, constants, self._document.systems, self._code_maps)
+
+    def _record(self, declarations: Declarations, resources: Resources, scope: Scope) -> Struct | None:
         record = self._document.record
         if record is None or not keys(record, ("fields", "values"), frozenset(), "record", self._problems):
             return None
@@ -143,226 +115,7 @@ class _Checker:
         if values.kind != "map":
             self._problems.add(values.mark, "PM007", "record", "a map of field names and values is expected here")
             return None
-        return self._nodes.struct(values, Slot.of_field(root), Place(scope, "record"))
-
-    def _resources(self, scope: Scope) -> tuple[Resource, ...]:
-        resources = self._document.resources
-        for at, (written, yaml) in enumerate(resources.value.items() if resources else ()):
-            kind = self._type(written, yaml, resources.key_marks[written] if resources else yaml.mark)
-            if kind is not None:
-                self._heads[written] = _Head(written, kind, yaml, at)
-        if resources is not None and not resources.value:
-            self._problems.add(resources.mark, "PM007", "resources", "there is no resource")
-        found = [self._resource(head, Place(scope, head.name)) for head in self._heads.values()]
-        return tuple(one for one in found if one is not None)
-
-    def _type(self, written: str, yaml: Yaml, mark: Mark) -> str | None:
-        if not NAME.fullmatch(written):
-            self._problems.add(mark, "PM007", written, "a resource name is made of letters, digits and '_'")
-        if yaml.kind != "map":
-            self._problems.add(yaml.mark, "PM007", written, "a resource is a map of elements")
-            return None
-        named = yaml.value.get("resourceType")
-        if named is None:
-            later = next((key for key in ("$questionnaire", "$use") if key in yaml.value), None)
-            what = f"{later} is not supported in this version" if later else "'resourceType' is missing"
-            self._problems.add(yaml.mark, "PM251" if later else "PM200", written, what)
-            return None
-        if not self._definitions.is_resource(str(named.value)):
-            hint = nearest(str(named.value), self._definitions.resources())
-            self._problems.add(named.mark, "PM201", written, f"'{named.value}' is not a known resource type", hint)
-            return None
-        return str(named.value)
-
-    def _resource(self, head: _Head, place: Place) -> Resource | None:
-        yaml = head.yaml
-        for key, mark in yaml.key_marks.items():
-            if key.startswith("$") and key not in _OWN:
-                later = key in ("$rows", "$questionnaire", "$answers", "$extract")
-                what = f"{key} is not supported in this version" if later else f"{key} cannot stand on a resource"
-                self._problems.add(mark, "PM251", head.name, what, "" if later else nearest(key, _OWN))
-        body = self._nodes.wrapped(yaml, Slot(head.type, many=True), place, self._content)
-        if body is None:
-            return None
-        url, request = self._made
-        return Resource(head.name, head.type, body, url, request, Rule(yaml.mark, head.name))
-
-    def _content(self, yaml: Yaml, slot: Slot, place: Place) -> Node | None:
-        """The body of one resource; notes its URL and request, which stand inside the same $each and $let."""
-        head = self._heads[place.address]
-        self._current = (head, place)
-        bundled = self._document.bundle != "none"
-        url = self._url(head, place, yaml.mark) if bundled else None
-        self._made = (url, self._request(head, yaml, place))
-        plain = replace(slot, many=False)
-        struct = self._nodes.struct(yaml, plain, place, skip=("resourceType", "profile"))
-        if struct is None:
-            return None
-        entries = dict(struct.entries)
-        if "profile" in yaml.value:
-            entries = self._with_profile(yaml.value["profile"], entries, place)
-        order = sorted(entries, key=lambda key: {"id": 0, "meta": 1}.get(key, 2))
-        kind = Const(Rule(yaml.mark, place.address), head.type)
-        return replace(struct, entries=(("resourceType", kind), *((key, entries[key]) for key in order)), keep=True)
-
-    def _with_profile(self, node: Yaml, entries: dict[str, Node], place: Place) -> dict[str, Node]:
-        canonical = self._document.profiles.get(str(node.value))
-        here = place.below("profile").address
-        if canonical is None:
-            hint = nearest(str(node.value), self._document.profiles)
-            self._problems.add(node.mark, "PM201", here, f"'{node.value}' is not an alias under profiles", hint)
-            return entries
-        rule = Rule(node.mark, here)
-        meta = entries.get("meta", Struct(rule, ()))
-        if not isinstance(meta, Struct) or "profile" in dict(meta.entries):
-            self._problems.add(node.mark, "PM205", here, "meta.profile is set twice")
-            return entries
-        profile: tuple[str, Node] = ("profile", Items(rule, (Const(rule, canonical),)))
-        return {**entries, "meta": replace(meta, entries=(profile, *meta.entries), keep=True)}
-
-    # --- identity, references, requests -------------------------------------------------------------------------
-
-    def _url(self, head: _Head, place: Place, mark: Mark) -> ast.expr | None:
-        """The fullUrl of a resource, from its key and identity, in a place where its item is known."""
-        given = head.yaml.value.get("$identity")
-        parts: list[ast.expr] = []
-        if given is None or head.items is not None:
-            parts += [ast.Subscript(name(ROOT_PLACE), ast.Constant(key), ast.Load()) for key in self._source.key]
-            if not self._source.key:
-                parts.append(ast.Call(ast.Attribute(name("run"), "record_key", ast.Load()), [name(ROOT_PLACE)], []))
-        if given is not None:
-            for node in given.value if given.kind == "list" else [given]:
-                found = self._leaves.expression(node, start_of(node), bare(node), place.below("$identity"))
-                if found is None:
-                    return None
-                if found.type.card != "one" or found.type.blank:
-                    what = "an identity may never be empty"
-                    self._problems.add(node.mark, "PM302", f"{head.name}.$identity", what, "use a required field")
-                parts.append(found.code)
-        elif head.items is not None:
-            what = "the id of each depends on its position: removing one renumbers the others"
-            self._problems.add(mark, "PM270", head.name, what, "give $identity")
-            parts.append(name(place.index))
-        return ast.Call(name("g_full_url"), [name(SEEDS.format(head.order)), *parts], [])
-
-    def _refer(self, target: str, node: Yaml, place: Place, slot: Slot) -> tuple[ast.expr, bool] | None:
-        head = self._heads.get(target)
-        address = place.address
-        if head is None:
-            hint = nearest(target, self._heads)
-            self._problems.add(node.mark, "PM264", address, f"there is no resource '{target}'", hint)
-            return None
-        if slot.targets and head.type not in slot.targets:
-            what = f"a reference to {head.type} is not allowed here ({', '.join(slot.targets)})"
-            self._problems.add(node.mark, "PM260", address, what)
-            return None
-        if self._document.bundle == "batch":
-            self._problems.add(node.mark, "PM266", address, "entries of a batch cannot refer to each other")
-            return None
-        if "$if" in head.yaml.value or "$let" in head.yaml.value:
-            what = f"'{target}' may be absent, or its identity is not known here"
-            self._problems.add(node.mark, "PM261", address, what, "refer to a resource without $if and $let")
-            return None
-        if head.items is None:
-            return self._address_of(head, place, node)
-        return self._refer_to_repeated(head, node, place, slot)
-
-    def _address_of(self, head: _Head, place: Place, node: Yaml) -> tuple[ast.expr, bool] | None:
-        if self._document.bundle != "none":
-            url = self._url(head, place, node.mark)
-            return (url, False) if url is not None else None
-        given = head.yaml.value.get("id")
-        if given is None or given.kind != "scalar":
-            what = f"'{head.name}' sets no id, and without a Bundle there is no other name for it"
-            self._problems.add(node.mark, "PM265", place.address, what)
-            return None
-        leaf = self._leaves.scalar(given, Slot("id"), replace(place, address=f"{head.name}.id"))
-        if leaf is None:
-            return None
-        if isinstance(leaf, Const):
-            return ast.Constant(f"{head.type}/{leaf.value}"), False
-        if leaf.nullable:
-            what = f"the id of '{head.name}' can be empty; the reference would name nothing"
-            self._problems.add(node.mark, "PM261", place.address, what, "use a required field")
-            return None
-        return call("concatenated", ast.Constant(f"{head.type}/"), leaf.code), False
-
-    def _refer_to_repeated(self, head: _Head, node: Yaml, place: Place, slot: Slot) -> tuple[ast.expr, bool] | None:
-        items = head.items
-        current = self._current
-        if items is None or current is None:
-            return None
-        if current[0].items is not None and current[0].items[0] == items[0]:
-            inner = current[1]
-            bound = inner.scope.variables[current[0].items[1]]
-            variables = {**place.scope.variables, items[1]: bound}
-            here = replace(place, scope=replace(place.scope, variables=variables), index=inner.index)
-            return self._address_of(head, here, node)
-        if not slot.many:
-            what = f"'{head.name}' is made once per item and one reference fits here"
-            self._problems.add(node.mark, "PM261", place.address, what, "give both resources the same $each")
-            return None
-        found = self._leaves.expression(head.yaml.value["$each"], 0, items[0], place)
-        if found is None:
-            return None
-        bound = Bound(found.type.as_card("one"), f"r{head.order}")
-        variables = {**place.scope.variables, items[1]: bound}
-        here = replace(place, scope=replace(place.scope, variables=variables), index=f"n{head.order}")
-        url = self._address_of(head, here, node)
-        return None if url is None else (_for_each(url[0], found, here.index, bound.place), True)
-
-    def _request(self, head: _Head, yaml: Yaml, place: Place) -> tuple[tuple[str, ast.expr], ...]:
-        node = yaml.value.get("$request")
-        here = place.below("$request")
-        wanted = self._document.bundle in ("transaction", "batch")
-        if node is None:
-            if wanted and head.type == "Patient":
-                what = "a Patient created without ifNoneExist makes duplicates"
-                self._problems.add(yaml.mark, "PM271", here.address, what)
-            return (("method", ast.Constant("POST")), ("url", ast.Constant(head.type))) if wanted else ()
-        if not keys(node, _REQUEST, frozenset(), here.address, self._problems):
-            return ()
-        if not wanted:
-            self._problems.add(node.mark, "PM275", here.address, f"bundle: {self._document.bundle} has no requests")
-            return ()
-        method = str(node.value["method"].value) if "method" in node.value else "POST"
-        if method not in ("POST", "PUT") or (method == "PUT" and "ifNoneExist" in node.value):
-            self._problems.add(node.mark, "PM275", here.address, "the method is POST, or PUT without ifNoneExist")
-        found = {key: self._search_text(value, here.below(key)) for key, value in node.value.items() if key != "method"}
-        url = found.pop("url", None) or self._default_url(head, method, node, here)
-        rest = [(key, code) for key, code in found.items() if code is not None]
-        return (("method", ast.Constant(method)), ("url", url), *rest)
-
-    def _default_url(self, head: _Head, method: str, node: Yaml, here: Place) -> ast.expr:
-        if method == "PUT" and "url" not in node.value:
-            given = head.yaml.value.get("id")
-            leaf = self._leaves.scalar(given, Slot("id"), here) if given and given.kind == "scalar" else None
-            if isinstance(leaf, Const):
-                return ast.Constant(f"{head.type}/{leaf.value}")
-            if leaf is not None and not leaf.nullable:
-                return call("concatenated", ast.Constant(f"{head.type}/"), leaf.code)
-            what = "a PUT needs an id that is never empty, or a search in url"
-            self._problems.add(node.mark, "PM275", here.address, what)
-        return ast.Constant(head.type)
-
-    def _search_text(self, node: Yaml, place: Place) -> ast.expr | None:
-        """A text in which every value of the record is escaped, so that it cannot widen the search."""
-        if node.kind != "scalar" or not isinstance(node.value, str):
-            self._problems.add(node.mark, "PM007", place.address, "a text is expected here")
-            return None
-        parts = self._leaves.parts(node, place)
-        codes: list[ast.expr] = []
-        for part in parts or ():
-            if isinstance(part, str) or part.constant is not None:
-                codes.append(ast.Constant(part if isinstance(part, str) else part.constant))
-                continue
-            if part.type.card != "one" or part.type.blank:
-                what = "a value in this text can be empty; the search would match others"
-                self._problems.add(node.mark, "PM273", place.address, what, "use a required field")
-            codes.append(ast.Call(name("g_searched"), [part.code], []))
-        return call("concatenated", *codes) if parts is not None else None
-
-    # --- fields ---------------------------------------------------------------------------------------------------
+        return resources.nodes.struct(values, Slot.of_field(root), Place(scope, "record"))
 
     def _unused(self, fields: Fields, key: tuple[str, ...], address: str) -> None:
         for field in fields.items.values():
@@ -373,14 +126,7 @@ class _Checker:
             elif field.fields is not None:
                 self._unused(field.fields, (), here)
 
-    def _keyless(self) -> None:
-        if not self._source.key and self._document.bundle != "none":
+    def _keyless(self, source: Source) -> None:
+        if not source.key and self._document.bundle != "none":
             what = "without 'key' every id depends on the whole record"
             self._problems.add(self._document.source.mark, "PM303", "source", what)
-
-
-def _for_each(url: ast.expr, items: Emitted, index: str, item: str) -> ast.expr:
-    source = items.code if items.type.card == "many" else call("listed", items.code)
-    target = ast.Tuple([ast.Name(index, ast.Store()), ast.Name(item, ast.Store())], ast.Store())
-    loop = ast.comprehension(target, ast.Call(name("enumerate"), [source], []), [], 0)
-    return ast.ListComp(url, [loop])

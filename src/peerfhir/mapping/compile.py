@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from peerfhir.fhir.fhirpath.compile import ROOT_PLACE, call, name, runtime
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping import values
-from peerfhir.mapping.check import SEEDS, Checked
+from peerfhir.mapping.check import Checked
 from peerfhir.mapping.identity import seed
+from peerfhir.mapping.resources import SEEDS
 from peerfhir.mapping.tree import (
     Const,
     Each,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -16,6 +15,7 @@ from peerfhir.fhir.fhirpath.types import Scope, Static
 from peerfhir.mapping import forms
 from peerfhir.mapping.fields import Field
 from peerfhir.mapping.problems import Problems, Text
+from peerfhir.mapping.texts import pieces
 from peerfhir.mapping.tree import Const, Leaf, Rule
 
 _ALIAS = re.compile(r"\$([a-z][a-z0-9-]*)")
@@ -213,8 +213,8 @@ class Leaves:
         """The constant pieces and the expressions of a text; each expression gives at most one printable value."""
         found: list[str | Emitted] = []
         failed = False
-        pieces = list(_pieces(node.value))
-        for start, piece, kind in pieces:
+        cut = list(pieces(node.value))
+        for start, piece, kind in cut:
             if kind == "broken":
                 mark = self._text.inside(node, start)
                 hint = 'two braces open and two close: "text {{expression}}"'
@@ -224,7 +224,7 @@ class Leaves:
                 found.append(piece)
                 continue
             emitted = self.expression(node, start, piece, place)
-            if emitted is None or (len(pieces) > 1 and not self._printable(node, start, emitted, place)):
+            if emitted is None or (len(cut) > 1 and not self._printable(node, start, emitted, place)):
                 failed = True
             else:
                 found.append(emitted)
@@ -327,50 +327,6 @@ def _conversion(source: str, target: str) -> str | None:
     if (source, target) == ("Coding", "CodeableConcept"):
         return "wrap"
     return "copy" if source in _QUANTITIES and target in _QUANTITIES else None
-
-
-def _pieces(text: str) -> Iterator[tuple[int, str, str]]:
-    """Start, text and kind ("constant", "expression", "broken") of each piece of a text with {{ }}."""
-    at = 0
-    while at < len(text):
-        opening, closing = text.find("{{", at), text.find("}}", at)
-        if closing >= 0 and (opening < 0 or closing < opening):
-            yield closing, "", "broken"
-            return
-        if opening < 0:
-            yield at, text[at:], "constant"
-            return
-        if opening > at:
-            yield at, text[at:opening], "constant"
-        end = _end(text, opening + 2)
-        if end is None:
-            yield opening, "", "broken"
-            return
-        inner = text[opening + 2 : end]
-        yield opening + 2 + len(inner) - len(inner.lstrip()), inner.strip(), "expression"
-        at = end + 2
-
-
-def _end(text: str, at: int) -> int | None:
-    """Where the }} of an expression stands: not inside a text, and not the end of {}."""
-    depth, quote = 0, ""
-    while at < len(text):
-        sign = text[at]
-        if quote:
-            if sign == "\\":
-                at += 1
-            elif sign == quote:
-                quote = ""
-        elif sign in "'`":
-            quote = sign
-        elif sign == "{":
-            depth += 1
-        elif sign == "}":
-            if depth == 0:
-                return at if text.startswith("}}", at) else None
-            depth -= 1
-        at += 1
-    return None
 
 
 def bare(node: Node) -> str:
