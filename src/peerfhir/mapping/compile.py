@@ -63,8 +63,7 @@ def compiled(checked: Checked, *, careful: bool = False) -> Compiled:
     careful  each rule fails by itself, so that every error of a record is found; slower, for records that failed
     """
     emitter = _Emitter(careful)
-    function = emitter.function(checked)
-    module = ast.fix_missing_locations(ast.Module([function], []))
+    module = emitter.module(checked)
     names: dict[str, Any] = runtime(checked.scope) | dict(values.RUNTIME) | emitter.constants
     names |= {SEEDS.format(at): seed(checked.document.id, resource) for at, resource in enumerate(checked.heads)}
     names["g_EvaluationProblem"] = EvaluationProblem
@@ -84,7 +83,8 @@ class _Emitter:
         self.rules: list[Rule] = []
         self.constants: dict[str, Any] = {}
 
-    def function(self, checked: Checked) -> ast.FunctionDef:
+    def module(self, checked: Checked) -> ast.Module:
+        """A module with the one function `m`."""
         self._block = []
         if checked.template.record is not None:
             found = self._struct(checked.template.record, always=True)
@@ -94,8 +94,11 @@ class _Emitter:
             for resource in checked.template.resources:
                 self._resource(resource, resource.body)
             self._block.append(ast.Return(name("out")))
-        arguments = ast.arguments([], [ast.arg(ROOT_PLACE), ast.arg("run")], None, [], [], None, [])
-        return ast.FunctionDef("m", arguments, self._block, [], lineno=1, col_offset=0)
+        module = ast.parse(f"def m({ROOT_PLACE}, run): pass")  # the frame alone; its fields differ between Pythons
+        function = module.body[0]
+        if isinstance(function, ast.FunctionDef):
+            function.body = self._block
+        return ast.fix_missing_locations(module)
 
     # --- resources ------------------------------------------------------------------------------------------------
 
