@@ -123,6 +123,13 @@ def test_a_post_with_a_query_is_a_conditional_create(server: Server) -> None:
     assert server.ask("POST", "Patient?nonsense=1", patient()).status == 400
 
 
+@pytest.mark.parametrize("start", ["", "?", "Patient?"])
+def test_a_condition_may_name_its_type_and_hold_a_question_mark(server: Server, start: str) -> None:
+    body = patient(identifier=[{"system": "http://x.example/?mrn", "value": "1"}])
+    condition = {"if_none_exist": f"{start}identifier=http://x.example/?mrn|1"}
+    assert [server.ask("POST", "Patient", body, **condition).status for _ in range(2)] == [201, 200]
+
+
 def test_a_condition_that_fits_several_is_412(server: Server) -> None:
     server.post(patient())
     server.post(patient())

@@ -146,7 +146,7 @@ def _condition(entry: Entry, base: str) -> Query | None:
     if entry.if_none_exist is None:
         return None
     with at(entry, "request.ifNoneExist"):
-        query = parse(entry.type, entry.if_none_exist.partition("?")[2] or entry.if_none_exist, base=base)
+        query = parse(entry.type, entry.if_none_exist.removeprefix(entry.type).removeprefix("?"), base=base)
         if not query.clauses:
             raise BadRequest("A condition needs at least one search parameter.", place="If-None-Exist")
     return query
