@@ -81,13 +81,6 @@ def test_lines_are_ended_alike_and_the_limit_counts_what_is_seen():
     assert filled.good
 
 
-def test_a_key_that_is_none_is_left_out():
-    for wrong in ("x", "1" * 36, "' or 1=1", "ABCDEF01-0000-0000-0000-000000000000"):
-        assert read(forms.NoteForm, **GOOD, client_uuid=wrong)[0]["client_uuid"] == ""
-    good = "0f8fad5b-d9cb-469f-a165-70867728950e"
-    assert read(forms.NoteForm, **GOOD, client_uuid=good)[0]["client_uuid"] == good
-
-
 def test_other_forms_take_what_their_pages_offer():
     assert read(forms.ContactForm, channel="phone", outcome="answered")[0]["outcome"] is ContactOutcome.ANSWERED
     assert read(forms.DeclineForm, reason="no-capacity", sentence=" ")[1].errors == {"sentence": "Please fill this in."}

@@ -5,7 +5,6 @@ import pytest
 from peerfhir.pathway.consent import in_force
 from peerfhir.pathway.vocabulary import Status
 from tests.portal.browse import Browser
-from tests.portal.journey import WORKING, answers
 from tests.portal.site import Site
 
 
@@ -117,41 +116,6 @@ def test_starting_again_is_possible(choosing):
     assert page.status == 200
     assert "You stopped" not in page.text
     assert granted(site, referral_id) == {"hospital.summary"}
-
-
-def test_what_was_sent_is_listed_with_its_words_and_cannot_be_unsent(site):
-    referral = site.refer("Marisol", "Vega")
-    peer, own = site.matched(referral)
-    person = site.browser()
-    assert "Nothing about you has been sent." in person.open(own).text
-    site.share(own, "hospital.attendance", "hospital.summary", "hospital.scores")
-    peer.open(f"/people/{referral.person_id}/note")
-    peer.press(f"/people/{referral.person_id}/note", site.note(summary="We set one goal."))
-    at = f"/people/{referral.person_id}/phq-9"
-    peer.press(at, answers(peer.open(at)))
-    assert "Nothing about you has been sent." in person.open(own).text  # owed is not sent
-    site.deliver_all()
-    page = person.open(own)
-    assert "What was sent cannot be taken back." in page.text
-    for line in ("That we met, to the hospital", "A short summary of a meeting, to the hospital", "We set one goal.",
-                 "The total of your answers, to the hospital"):  # fmt: skip
-        assert line in page.text
-    assert "One answer" not in page.text
-    assert WORKING not in page.html
-
-
-def test_what_is_kept_at_our_own_door_was_not_sent(site):
-    from sqlalchemy import update
-
-    from peerfhir.records.database import writing
-    from peerfhir.records.schema import outbox_message
-
-    referral = site.refer("Marisol", "Vega")
-    own = site.choosing(referral)
-    site.deliver_all()
-    with writing(site.parts.engine) as connection:
-        connection.execute(update(outbox_message).values(form="kept", rung=4))
-    assert "Nothing about you has been sent." in site.browser().open(own).text
 
 
 def test_the_page_says_who_the_peer_is_and_when_they_meet(site):

@@ -2,18 +2,7 @@ from __future__ import annotations
 
 import re
 
-from peerfhir.pathway.vocabulary import Priority, Status
-
-
-def test_the_queue_shows_what_needs_someone_first(site):
-    site.refer("Old", "Routine")
-    site.clock.move(minutes=5)
-    site.refer("New", "Urgent", priority=Priority.URGENT)
-    waiting = site.refer("In", "Choice")
-    site.choosing(waiting)
-    page = site.browser("carla").open("/referrals")
-    assert re.search(r"Needs you now 2 .*New Urgent.*Old Routine.*choosing 1 .*In Choice", page.text)
-    assert "Urgent" in page.text
+from peerfhir.pathway.vocabulary import Status
 
 
 def test_a_referral_goes_from_the_hospital_to_walking_together(site):

@@ -1,4 +1,4 @@
-"""Controls of a page: each with a label, its hint, what was entered, and what is wrong with it."""
+"""Controls of a page: each with a label, its hint, what was entered, and what is wrong with it; and lists of facts."""
 
 from __future__ import annotations
 
@@ -50,6 +50,14 @@ class Field:
     def opened(self) -> bool:
         """A tick stands among those behind the tap."""
         return any(option.value in self.values for option in self.more)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line of a list of facts."""
+
+    name: str
+    text: str
 
 
 @dataclass(frozen=True)

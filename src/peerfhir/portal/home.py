@@ -12,14 +12,13 @@ from peerfhir.pathway.referral import Referral
 from peerfhir.pathway.vocabulary import Role, Status
 from peerfhir.portal.desk import Desk
 from peerfhir.portal.people import walking_with
-from peerfhir.portal.referrals import Card, cards, mine
+from peerfhir.portal.queue import NEEDS_LEAD, Card, cards, mine
 from peerfhir.portal.safety import supervisors
 from peerfhir.portal.states import Chip
 from peerfhir.records import referrals
 from peerfhir.records.outcomes import open_safety
 from peerfhir.records.work import Work
 
-_NEEDS_LEAD = frozenset({Status.RECEIVED, Status.TRIAGE, Status.MATCHING})
 _MOST_TRACES = 50
 
 
@@ -112,7 +111,7 @@ def _lead(desk: Desk, actor: Actor) -> Response:
     words = desk.words
     with desk.work(actor) as work:
         found = mine(work, actor)
-        needs: list[Card] = cards(work, desk, actor, [one for one in found if one.status in _NEEDS_LEAD])
+        needs: list[Card] = cards(work, desk, actor, [one for one in found if one.status in NEEDS_LEAD])
         worries = _worries(desk, work, actor)
         work.audit("search", "home")
     choosing = sum(1 for one in found if one.status is Status.MATCH_PROPOSED)

@@ -16,7 +16,7 @@ from peerfhir.pathway.referral import Referral, is_open
 from peerfhir.pathway.refusals import NotFoundHere
 from peerfhir.pathway.vocabulary import Role, ShareClass
 from peerfhir.portal.desk import WITH_PEOPLE, Desk
-from peerfhir.portal.referrals import Fact
+from peerfhir.portal.fields import Fact
 from peerfhir.portal.safety import Alarm, alarm_of
 from peerfhir.portal.states import Chip, chip
 from peerfhir.records import people as kept

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
 
 from flask import Blueprint, Response
@@ -16,14 +15,13 @@ from peerfhir.pathway.consent import Grant, has_chosen, in_force
 from peerfhir.pathway.people import Actor, Person
 from peerfhir.pathway.referral import Referral, is_open
 from peerfhir.pathway.refusals import NotFoundHere, Refusal
-from peerfhir.pathway.vocabulary import Piece, Recipient, ShareClass, Status
+from peerfhir.pathway.vocabulary import Recipient, ShareClass, Status
 from peerfhir.portal.desk import Desk, Posted, go, link_of
 from peerfhir.portal.fields import Problem
 from peerfhir.portal.forms import ChooseForm, read
+from peerfhir.portal.ledger import Sent, granted, sent
 from peerfhir.portal.referrals import Offer, initials
 from peerfhir.portal.words import Calendar
-from peerfhir.records import encounters
-from peerfhir.records.messages import list_outbox
 from peerfhir.records.work import Work
 
 # What can be let out today; the other classes of the vocabulary have nothing behind them yet.
@@ -31,7 +29,6 @@ SHOWN = (
     ShareClass.ATTENDANCE, ShareClass.SUMMARY, ShareClass.SCORES, ShareClass.ITEM_LEVEL, ShareClass.CARE_TEAM_CONTACT,
 )  # fmt: skip
 _ORDER = (Recipient.HOSPITAL, Recipient.REFERRER, *Recipient)
-_MOST_SENT = 500
 _RECIPIENTS = frozenset(one.value for one in Recipient)
 _CLASSES = frozenset(one.value for one in ShareClass)
 
@@ -53,15 +50,6 @@ class Sharing:
     code: str
     recipient: str
     switches: tuple[Switch, ...]
-
-
-@dataclass(frozen=True)
-class Sent:
-    """Something that has left, with its words where it had words."""
-
-    when: str
-    text: str
-    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,8 +111,8 @@ def _view(desk: Desk, work: Work, person: Person) -> OwnView:
         sharing=tuple(_switches(desk, work, one, grants) for one in _recipients(work)),
         chosen=_chosen(desk, calendar, person, grants),
         stopped=person.sharing_stopped_at is not None,
-        sent=_sent(desk, work, calendar, person),
-        history=tuple(_history(desk, calendar, grant) for grant in grants),
+        sent=sent(desk, work, calendar, person),
+        history=tuple(granted(desk, calendar, grant) for grant in grants),
     )
 
 
@@ -166,46 +154,6 @@ def _chosen(desk: Desk, calendar: Calendar, person: Person, grants: Iterable[Gra
         return desk.words.say("me.sharing_not_chosen")
     moments = [person.sharing_chosen_at, *(grant.ended_at or grant.granted_at for grant in grants)]
     return desk.words.say("me.sharing_chosen", when=calendar.moment(max(moments)))
-
-
-def _history(desk: Desk, calendar: Calendar, grant: Grant) -> str:
-    say = desk.words.say
-    slots = {"what": say(f"share.{grant.share_class}"), "whom": say(f"recipient_to.{grant.recipient}")}
-    since = calendar.moment(grant.granted_at)
-    if grant.ended_at is None:
-        return say("me.history_on", when=since, **slots)
-    return say("me.history_off", when=since, until=calendar.moment(grant.ended_at), **slots)
-
-
-def _sent(desk: Desk, work: Work, calendar: Calendar, person: Person) -> tuple[Sent, ...]:
-    """What has left, newest first; where a status went out several times on a day, it is told once."""
-    rows = list_outbox(work.connection, person.program_id, state="done", person_id=person.id, limit=_MOST_SENT)
-    found: list[Sent] = []
-    told: set[tuple[date, str, str]] = set()
-    for row in rows:
-        at = row["settled_at"]
-        if not row["endpoint"] or row["form"] == "kept" or at is None:
-            continue
-        recipient = (
-            desk.parts.endpoints[row["endpoint"]].recipient if row["endpoint"] in desk.parts.endpoints else "hospital"
-        )
-        line = (calendar.local(at).date(), row["piece"], recipient)
-        if line in told and row["piece"] in (Piece.STATUS, Piece.ITEM):
-            continue
-        told.add(line)
-        what, whom = desk.words.say(f"piece.{row['piece']}"), desk.words.say(f"recipient_to.{recipient}")
-        text = desk.words.say("me.already_line", what=what, whom=whom)
-        found.append(
-            Sent(calendar.moment(at), text, _said(work, row["piece"], row["record_id"], row["record_version"]))
-        )
-    return tuple(found)
-
-
-def _said(work: Work, piece: str, record_id: str, version: int) -> str:
-    """The words of a summary that went out, as they were then."""
-    if piece != Piece.SUMMARY:
-        return ""
-    return encounters.at(work.connection, work.program.id, record_id, version).summary or ""
 
 
 # -- what the person does
