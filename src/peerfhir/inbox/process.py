@@ -64,6 +64,15 @@ class _Lost(Exception):
     """Another worker has taken the message; everything of this attempt is rolled back."""
 
 
+class _Overtaken(Exception):
+    """The referral had ended by itself meanwhile: what the message asks for is noted, never applied."""
+
+    def __init__(self, referral: Referral, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.referral = referral
+        self.refusal = refusal
+
+
 class Inbox:
     """Works through what was received; any number of these may run.
 
@@ -148,6 +157,8 @@ class Inbox:
             self._do(kept)
         except _Lost:
             _log.info("inbox %s: another worker has it", kept.id)
+        except _Overtaken as late:
+            self._end(kept, _done(late.referral, late.refusal.reason))
         except (DatabaseBusy, Conflict, StaleVersion, NotYet) as fault:
             self._put_off(kept, fault)
         except Fault as fault:
@@ -162,10 +173,7 @@ class Inbox:
         """The step, its records, its projection, what it owes and the settled message: one commit, or nothing."""
         with writing(self._engine) as connection:
             became, reason = self._step(connection, kept)
-            values: dict[str, Any] = {"state": "done", "reason": reason, "advice": None}
-            if became is not None:
-                values |= {"record_type": "referral", "record_id": became.id}
-            self._settle(connection, kept, values)
+            self._settle(connection, kept, _done(became, reason))
         _log.info("inbox %s: done %s", kept.id, reason or "")
 
     def _step(self, connection: Connection, kept: Kept) -> tuple[Referral | None, str | None]:
@@ -206,7 +214,7 @@ class Inbox:
             else:
                 return referral, "nothing-to-do"
         except (Closed, IllegalTransition) as refusal:
-            return referral, refusal.reason  # it had ended by itself meanwhile: noted, never applied
+            raise _Overtaken(referral, refusal) from refusal
         work.finish()
         return referral, None
 
@@ -247,6 +255,11 @@ class Inbox:
         )
         if changed.rowcount != 1:
             raise _Lost
+
+
+def _done(became: Referral | None, reason: str | None) -> dict[str, Any]:
+    values: dict[str, Any] = {"state": "done", "reason": reason, "advice": None}
+    return values if became is None else values | {"record_type": "referral", "record_id": became.id}
 
 
 def _first_task(focus: str) -> re.Match[str] | None:
