@@ -69,7 +69,7 @@ class Ward:
             piece=piece, detail=detail, share_class=SHARE_CLASS_OF[piece], person_id=self.person.id,
             referral_id=self.referral.id, record_type=type(record).__name__.lower(), record_id=record.id,
             record_version=record.version, reason=None, rung=None, rung_reason=None, form=None, mapping_id=None,
-            mapping_sha256=None, method=None, target=None, if_none_exist=None, if_match=None, body=None, attempts=0,
+            mapping_sha256=None, named=False, method=None, target=None, if_none_exist=None, if_match=None, body=None, attempts=0,
             horizon_at=self.clock.now(), parent_id=0, replay_mode=None, execution_id=None,
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ from peerfhir.fhir.reader import read_own
 from peerfhir.outbox import addresses, probe
 from peerfhir.outbox.addresses import Address
 from peerfhir.outbox.answers import EhrAnswer
-from peerfhir.outbox.consent import MaySend
+from peerfhir.outbox.consent import MaySend, ask_for
 from peerfhir.outbox.ehr import Ehr
 from peerfhir.outbox.lease import Lease
 from peerfhir.outbox.prepared import Change, Prepared, Renderer
@@ -25,6 +25,7 @@ from peerfhir.outbox.reconcile import Found, identifiers_of, search
 from peerfhir.outbox.retry import Effect, Judgement, Sent, judge
 from peerfhir.outbox.settlement import AMBIGUOUS, Settlement, kept_of
 from peerfhir.pathway.refusals import Refusal
+from peerfhir.pathway.vocabulary import ShareClass
 from peerfhir.records.database import reading, writing
 
 
@@ -103,9 +104,16 @@ class Courier:
             self._create(lease, prepared, offer)
 
     def _prepared(self, connection: Connection, lease: Lease, offer: Offer) -> Prepared:
-        """The bytes that were meant for the wire before, or new ones. An update is always made anew."""
+        """The bytes that were meant for the wire before, or new ones.
+
+        An update is always made anew, and so is what says more than the person agrees to by now.
+        """
         message = lease.message
-        if not lease.kept or message.method != "POST" or message.body is None:
+        kept = lease.kept and message.method == "POST" and message.body is not None
+        if kept and message.named:
+            now = self._clock.now()
+            kept = ask_for(connection, message, self._endpoint, now, ShareClass.CARE_TEAM_CONTACT).permit
+        if not kept or message.body is None:
             return self._render(connection, message, self._endpoint, offer)
         names = identifiers_of(read_own(message.body))
         return Prepared(
@@ -116,6 +124,7 @@ class Courier:
             message.mapping_sha256,
             create=message.body,
             identifier=names[0] if names else None,
+            named=message.named,
         )
 
     def _create(self, lease: Lease, prepared: Prepared, offer: Offer) -> None:

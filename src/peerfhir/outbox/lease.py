@@ -41,6 +41,7 @@ class Message:
     form: str | None
     mapping_id: str | None
     mapping_sha256: str | None
+    named: bool
     method: str | None
     target: str | None
     if_none_exist: str | None
@@ -101,6 +102,7 @@ class Kept:
     rung_reason: str
     mapping_id: str | None
     mapping_sha256: str | None
+    named: bool = False
     method: str | None = None
     target: str | None = None
     if_none_exist: str | None = None

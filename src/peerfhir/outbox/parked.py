@@ -27,7 +27,7 @@ _THE_SAME = (
 )  # fmt: skip
 _BYTES = (
     "rung", "rung_reason", "form", "mapping_id", "mapping_sha256", "method", "target", "if_none_exist", "body",
-    "body_sha256",
+    "body_sha256", "named",
 )  # fmt: skip
 _LEAST_HORIZON = timedelta(hours=1)
 _ENDPOINT_WAS_STOPPED_FOR = frozenset({"auth", "gone"})

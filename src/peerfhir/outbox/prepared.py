@@ -47,6 +47,7 @@ class Prepared:
     form        a resource type, or "kept"
     rung        1-4 of the write-back ladder; `reason` says why
     identifier  "system|value" of ours in a resource to be created
+    named       the peer's name stands in the bytes, by a consent of its own
     """
 
     form: str
@@ -56,6 +57,7 @@ class Prepared:
     mapping_sha256: str | None = None
     create: bytes | None = None
     identifier: str | None = None
+    named: bool = False
     change: Change | None = None
 
 

@@ -70,7 +70,8 @@ class Render:
         if message.piece == Piece.STATUS:
             return self._status(here, rung, refs, offer)
         if message.record_type == "encounter":
-            return self._created(rung, self._of_encounter(here, rung, refs))
+            named = here.granted(ShareClass.CARE_TEAM_CONTACT)
+            return replace(self._created(rung, self._of_encounter(here, rung, refs, named)), named=named)
         return self._created(rung, self._of_outcome(here, rung, refs))
 
     def _created(self, rung: Rung, resource: Json) -> Prepared:
@@ -81,7 +82,7 @@ class Render:
         mapping_hash = self._mappings.sha256(rung.mapping) if rung.mapping else None
         return Prepared(rung.form, rung.number, rung.reason, rung.mapping, mapping_hash)
 
-    def _of_encounter(self, here: _Here, rung: Rung, refs: Refs) -> Json:
+    def _of_encounter(self, here: _Here, rung: Rung, refs: Refs, named: bool) -> Json:
         message, connection = here.message, here.connection
         record = encounters.at(connection, message.program_id, message.record_id, message.record_version)
         engagement = (
@@ -97,7 +98,7 @@ class Render:
             engagement=engagement,
             peer=people.peer_at(connection, message.program_id, record.peer_id),
             program=self._programs[message.program_id],
-            named=here.granted(ShareClass.CARE_TEAM_CONTACT),
+            named=named,
             mapping=rung.mapping,
         )
 

@@ -15,12 +15,13 @@ from peerfhir.errors import Verdict
 from peerfhir.outbox import addresses, breaker, lanes, retry
 from peerfhir.outbox.addresses import Address
 from peerfhir.outbox.answers import EhrAnswer
-from peerfhir.outbox.consent import MaySend
+from peerfhir.outbox.consent import MaySend, ask_for
 from peerfhir.outbox.issues import without_values
 from peerfhir.outbox.lease import Ending, Happened, Kept, Lease
 from peerfhir.outbox.prepared import Prepared
 from peerfhir.outbox.retry import Effect, Judgement
 from peerfhir.pathway.consent import Decision
+from peerfhir.pathway.vocabulary import ShareClass
 from peerfhir.records import audit
 from peerfhir.records.database import writing
 
@@ -60,14 +61,18 @@ class Settlement:
         with writing(self._engine) as connection:
             now = self._clock.now()
             decision = self._may_send(connection, lease.message, self._endpoint, now)
-            if decision.permit:
+            contact = ShareClass.CARE_TEAM_CONTACT
+            too_much = kept.named and not ask_for(connection, lease.message, self._endpoint, now, contact).permit
+            if decision.permit and not too_much:
                 if not lanes.keep(connection, lease, replace(kept, grant_id=decision.grant_id), on_wire=True):
                     _log.info("outbox %d: another worker has its lane", lease.message.id)
                     return False
                 self._audit(connection, lease, "disclose", "ok", f"{kept.form} {kept.method}")
         if not decision.permit:
             self.cancelled(lease, decision)
-        return decision.permit
+        elif too_much:
+            self.released(lease)  # it is made anew, without the name
+        return decision.permit and not too_much
 
     def arrived(
         self,
@@ -205,6 +210,7 @@ def kept_of(
         rung_reason=prepared.reason,
         mapping_id=prepared.mapping_id,
         mapping_sha256=prepared.mapping_sha256,
+        named=prepared.named,
         method=method,
         target=target,
         if_none_exist=if_none_exist,

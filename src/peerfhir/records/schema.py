@@ -244,6 +244,7 @@ outbox_message = Table(
     Column("mapping_id", String(64)),
     Column("mapping_sha256", String(64)),
     Column("grant_id", _ID),  # the consent it was sent under
+    Column("named", Boolean, nullable=False, default=False),  # the peer's name stands in the bytes
     Column("method", String(8)),
     Column("target", String(500)),  # path below the endpoint's base, without personal data
     Column("if_none_exist", String(500)),

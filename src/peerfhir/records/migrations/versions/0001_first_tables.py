@@ -413,6 +413,7 @@ def upgrade() -> None:
         sa.Column("mapping_id", sa.String(length=64), nullable=True),
         sa.Column("mapping_sha256", sa.String(length=64), nullable=True),
         sa.Column("grant_id", sa.String(length=64), nullable=True),
+        sa.Column("named", sa.Boolean(), nullable=False),
         sa.Column("method", sa.String(length=8), nullable=True),
         sa.Column("target", sa.String(length=500), nullable=True),
         sa.Column("if_none_exist", sa.String(length=500), nullable=True),
