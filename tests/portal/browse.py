@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from html.parser import HTMLParser
 from typing import Any
 
@@ -71,11 +72,14 @@ class Page:
     html: str
     headers: Mapping[str, str]
     path: str
-    reader: Reader = field(default_factory=Reader)
 
-    def __post_init__(self) -> None:
-        self.reader.feed(self.html)
-        self.reader.close()
+    @cached_property
+    def reader(self) -> Reader:
+        """The page as it was read, on first use."""
+        made = Reader()
+        made.feed(self.html)
+        made.close()
+        return made
 
     @property
     def text(self) -> str:

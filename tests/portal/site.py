@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import Engine, update
 
-from peerfhir.access import accounts
+from peerfhir.access import accounts, logins
 from peerfhir.adapters.instruments import load_instruments
 from peerfhir.clock import new_id
 from peerfhir.config import EndpointSettings, ProgramSettings, Settings
@@ -111,12 +111,22 @@ class Site:
     users: dict[str, str] = field(default_factory=dict)  # login -> user id
 
     def browser(self, login: str = "") -> Browser:
-        """A browser; signed in when a login is given."""
+        """A browser; with a login in it when one is named; test_signin types passwords, which are slow on purpose."""
         made = Browser(self.app.test_client(), self.parts.settings.base_url)
         if login:
-            made.open("/sign-in")
-            page = made.press("/sign-in", {"login": login, "password": PASSWORD})
+            program = "hilltop" if login.endswith(".h") else "riverside"
+            with writing(self.parts.engine) as connection:
+                key = logins.begin(connection, self.clock, self.users[login], program)
+            made.web.set_cookie("peerfhir", key, domain="127.0.0.1")
+            page = made.open("/")
             assert page.status == 200, page.text
+        return made
+
+    def signed_in(self, login: str) -> Browser:
+        """A browser of someone who has typed their password."""
+        made = self.browser()
+        made.open("/sign-in")
+        made.press("/sign-in", {"login": login, "password": PASSWORD})
         return made
 
     def add_user(self, login: str, role: Role, program: str = "riverside", peer_id: str | None = None) -> None:

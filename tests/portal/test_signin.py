@@ -7,7 +7,7 @@ def test_whoever_signs_in_sees_their_first_page(site):
     for login, words in (
         ("carla", "Needs you now"), ("sue", "Needs you now"), ("tomas", "New for you"), ("ed", "Follow a referral"),
     ):  # fmt: skip
-        assert words in site.browser(login).page.text
+        assert words in site.signed_in(login).page.text
 
 
 def test_a_wrong_password_says_nothing_about_why_and_keeps_the_name(site):
@@ -61,7 +61,7 @@ def test_the_form_of_another_visit_does_not_sign_in(site):
 
 
 def test_signing_out_ends_the_login(site):
-    browser = site.browser("carla")
+    browser = site.signed_in("carla")
     stolen = browser.web.get_cookie("peerfhir", domain="127.0.0.1")
     browser.open("/")
     page = browser.press("/sign-out")
@@ -73,7 +73,7 @@ def test_signing_out_ends_the_login(site):
 
 
 def test_who_was_away_too_long_is_told_so(site):
-    browser = site.browser("carla")
+    browser = site.signed_in("carla")
     site.clock.move(minutes=16)
     page = browser.open("/people")
     assert page.path == "/sign-in"
@@ -82,7 +82,7 @@ def test_who_was_away_too_long_is_told_so(site):
 
 
 def test_who_types_for_long_stays_signed_in(site):
-    browser = site.browser("carla")
+    browser = site.signed_in("carla")
     for _ in range(5):
         site.clock.move(minutes=10)
         assert browser.web.get("/alive?123", base_url=BASE).status_code == 204
@@ -90,10 +90,10 @@ def test_who_types_for_long_stays_signed_in(site):
 
 
 def test_a_form_of_an_earlier_login_is_too_old(site):
-    browser = site.browser("carla")
+    browser = site.signed_in("carla")
     token = browser.open("/").token
     browser.press("/sign-out")
-    again = site.browser("carla")
+    again = site.signed_in("carla")
     again.open("/")
     assert again.press("/sign-out", {"_token": token}).status == 403
 
