@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -37,13 +38,15 @@ def port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """A real server on loopback: the one that ships, and Flask's own."""
     url = f"sqlite:///{tmp_path_factory.mktemp('body') / 'fhir.db'}"
     if request.param == "werkzeug":
-        server = make_server("127.0.0.1", 0, create_app(url), threaded=True)
+        app = create_app(url)
+        server = make_server("127.0.0.1", 0, app, threaded=True)
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield server.server_port
         server.shutdown()
         thread.join()
         server.server_close()
+        app.extensions["engine"].dispose()
         return
     number = _free_port()
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "--host", "127.0.0.1", "--port",
@@ -79,12 +82,19 @@ def talk(port: int, head: str, *pieces: bytes, leave: bool = False) -> tuple[int
             pass  # the server has answered already and does not listen any more
         answer = b""
         try:
-            while more := connection.recv(65536):
+            while not _is_whole(answer) and (more := connection.recv(65536)):
                 answer += more
         except OSError:
             pass
     status, _, body = answer.partition(b"\r\n\r\n")
     return (int(status.split()[1]) if status else 0), body
+
+
+def _is_whole(answer: bytes) -> bool:
+    """A server may leave the connection open for what it refused to read; the answer has an end of its own."""
+    head, found, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"(?im)^content-length: *([0-9]+)", head)
+    return bool(found and length and len(body) >= int(length.group(1)))
 
 
 def chunked(data: bytes, size: int = 65536) -> list[bytes]:
@@ -145,6 +155,23 @@ def test_a_stranger_is_refused_with_the_body_unread(port: int) -> None:
     assert talk(port, "GET /fhir/metadata HTTP/1.1")[0] == 200
 
 
+def test_an_unread_body_is_not_taken_for_the_next_request(port: int) -> None:
+    """What a refused body holds must never be answered as if it were a request."""
+    inside = f"GET /fhir/Patient HTTP/1.1\r\nHost: test\r\n{AUTH}\r\n\r\n".encode()
+    head = f"POST /fhir/Patient HTTP/1.1\r\nHost: test\r\n{JSON}\r\nContent-Length: {len(inside)}\r\n\r\n".encode()
+    with closing(socket.create_connection(("127.0.0.1", port), 10)) as connection:
+        connection.settimeout(1)
+        connection.sendall(head + inside)
+        answer = b""
+        try:
+            while more := connection.recv(65536):
+                answer += more
+        except OSError:
+            pass
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b" 401 " in answer.partition(b"\r\n")[0]
+
+
 def test_a_form_must_say_its_length(port: int) -> None:
     head = "POST /form HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\n"
     assert talk(port, f"{head}Content-Length: 11", b"a=1&a=2&b=%")[0] == 200
@@ -153,8 +180,10 @@ def test_a_form_must_say_its_length(port: int) -> None:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Flask:
-    return create_app(f"sqlite:///{tmp_path / 'fhir.db'}", "https://peerfhir.example/fhir")
+def app(tmp_path: Path) -> Iterator[Flask]:
+    made = create_app(f"sqlite:///{tmp_path / 'fhir.db'}", "https://peerfhir.example/fhir")
+    yield made
+    made.extensions["engine"].dispose()
 
 
 @pytest.fixture

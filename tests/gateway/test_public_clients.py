@@ -26,6 +26,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+    app.extensions["engine"].dispose()
 
 
 def patient(number: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ PATIENT = {"resourceType": "Patient", "identifier": [{"system": "urn:mrn", "valu
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> FlaskClient:
-    return create_app(f"sqlite:///{tmp_path / 'fhir.db'}", BASE).test_client()
+def client(tmp_path: Path) -> Iterator[FlaskClient]:
+    app = create_app(f"sqlite:///{tmp_path / 'fhir.db'}", BASE)
+    yield app.test_client()
+    app.extensions["engine"].dispose()
 
 
 def test_a_resource_goes_in_and_comes_out(client: FlaskClient) -> None:

@@ -22,6 +22,7 @@ def create_app(url: str, base: str | None = None) -> Flask:
     engine = open_engine(url)
     metadata.create_all(engine)
     app = Flask(__name__)
+    app.extensions["engine"] = engine  # for whoever has to let go of it
 
     def authenticate() -> object:
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":

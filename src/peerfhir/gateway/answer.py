@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Request, Response
 
-from peerfhir.errors import Fault, LengthRequired, Unauthenticated
+from peerfhir.errors import Fault, Unauthenticated
 from peerfhir.fhir.rest import Reply, refusal
 
 
@@ -18,11 +18,8 @@ def reply(answer: Reply) -> Response:
 
 
 def fault_response(fault: Fault, request: Request) -> Response:
-    """A fault as an OperationOutcome; the connection ends where a body may have been left unread."""
+    """A fault as an OperationOutcome. The server ends the connection when a body was left unread."""
     response = reply(refusal(fault))
     if isinstance(fault, Unauthenticated):
         response.headers.setdefault("WWW-Authenticate", "Bearer")
-    length = request.environ.get("CONTENT_LENGTH")
-    if fault.status in (401, 411, 413, 415) and (isinstance(fault, LengthRequired) or length not in (None, "", "0")):
-        response.headers["Connection"] = "close"
     return response
