@@ -94,7 +94,7 @@ def init(config: Config = DEFAULT_CONFIG) -> None:
 def check(config: Config = DEFAULT_CONFIG) -> None:
     """Check settings, endpoints, mappings, instruments and the database; start nothing."""
     house = _house(config)
-    house.check_schema()
+    house.check()
     for line in house.report():
         typer.echo(line)
 
@@ -111,7 +111,7 @@ def serve(
 
     house = _house(config)
     house.migrate_if_new()
-    house.check_schema()
+    house.check()  # here once and in words; the server's own processes could only fail
     serve_web(house.settings, config, host=host, port=port, with_worker=with_worker)
 
 
@@ -125,7 +125,7 @@ def work(
 
     set_up()
     house = _house(config)
-    house.check_schema()
+    house.check()
     worker = house.worker()
     if once:
         typer.echo(f"{worker.drain()} message(s) handled")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from peerfhir.clock import SystemClock
 from peerfhir.config import Settings, compose
 from peerfhir.config.load import load
-from peerfhir.errors import BadConfiguration, BadRequest, DatabaseBusy, NotFound
+from peerfhir.errors import BadConfiguration, BadRequest, DatabaseBusy, Fault, NotFound
 from peerfhir.pathway.people import Actor, Peer, Program, Weights
 from peerfhir.pathway.vocabulary import CompleteOn, Modality, Recipient, Role, ServiceType
 
@@ -85,10 +85,23 @@ class House:
             self.migrate()
 
     def check_schema(self) -> None:
-        """Raises BadConfiguration when the schema is not the one this version needs."""
+        """Raises BadConfiguration when the schema is not the one this version needs, or there is no database."""
         from peerfhir.records.database import check_schema
 
-        check_schema(self.engine)
+        try:
+            check_schema(self.engine)
+        except BadConfiguration:
+            raise
+        except Fault as fault:
+            sentence = (
+                "the database does not answer" if isinstance(fault, DatabaseBusy) else "this is no database of ours"
+            )
+            raise BadConfiguration((f"PEERFHIR_DATABASE_URL: {sentence}",)) from fault
+
+    def check(self) -> None:
+        """Everything that a service opens when it starts. Raises BadConfiguration."""
+        self.check_schema()
+        _ = self.programs, self.instruments, self.mappings
         self.engine.dispose()  # `serve` forks after this: no child may hold our connection
 
     # -- the rooms -------------------------------------------------------------------------------------------
@@ -142,9 +155,25 @@ class House:
     @cached_property
     def mappings(self) -> Mappings:
         """The mappings, every one checked."""
+        from peerfhir.adapters.pieces import NEEDED
         from peerfhir.mapping.registry import Mappings
 
-        return Mappings.load(self.settings.mappings_dir, canonical=self.settings.canonical)
+        loaded = Mappings.load(self.settings.mappings_dir, canonical=self.settings.canonical)
+        known = frozenset(loaded.ids())
+        problems = [
+            f"{self.settings.mappings_dir / name}:1:1: this mapping is needed and not there"
+            for name in sorted(NEEDED - known)
+        ]
+        for endpoint in self.settings.endpoints.values():
+            file = self.settings.config_dir / "endpoints" / f"{endpoint.id}.yaml"
+            problems += [
+                f"{compose(file).at(('writes', kind, 'mapping'))}: writes.{kind}.mapping: no mapping of that name"
+                for kind, rule in endpoint.writes.items()
+                if rule.mapping is not None and rule.mapping not in known
+            ]
+        if problems:
+            raise BadConfiguration(tuple(problems))
+        return loaded
 
     @cached_property
     def office(self) -> Office:

@@ -76,3 +76,11 @@ PIECES: Mapping[Piece, tuple[Form, ...]] = MappingProxyType(
         Piece.PANEL: (Form(1, "Observation", "panel"),),
     }
 )
+
+_TAKEN_IN = ("person", "referral-task", "referral-request", "contact-agreement", "response-in", "referrer-organization",
+             "referrer-practitioner", "referrer-role")  # fmt: skip
+_OUR_OWN = ("patient", "practitioner-role", "episode", "consent")  # what stands on our own API
+NEEDED: frozenset[str] = frozenset(
+    {*_TAKEN_IN, *_OUR_OWN, *(form.mapping for forms in PIECES.values() for form in forms)}
+)
+"""The mappings without which something that is received, kept or owed could not be turned into FHIR."""

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
@@ -42,12 +43,25 @@ class _Text(fields.String):
 _ID = validate.Regexp(r"^[a-z][a-z0-9-]{0,62}$", error="only a-z, 0-9 and '-', beginning with a letter")
 _RECIPIENTS = ["referrer", "pcp", "bh-team", "hospital", "payer", "grant", "court", "family", "research"]
 _POSITIVE = validate.Range(min=0, min_inclusive=False)
+_DATABASE = validate.Regexp(
+    r"^(sqlite:///|postgresql(\+psycopg)?://)\S", error="begin it with sqlite:/// or postgresql://"
+)
+_CRITERIA = (  # of matching; pathway.people.Weights
+    "experience", "language", "times", "community", "area", "headroom", "age_band", "continuity",
+)  # fmt: skip
+
+
+def _time_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValidationError("no such time zone; write it as America/New_York") from None
 
 
 class _MainFile(_Strict):
     base_url = _Url(required=True)
     canonical = _Url(required=True)
-    database_url = _Text(required=True)
+    database_url = _Text(required=True, validate=_DATABASE)
     secret_key_file = _Text(load_default=None)
     secret_key = _Text(load_default=None)
     host = _Text(load_default="127.0.0.1")
@@ -66,13 +80,15 @@ class _ProgramEntry(_Strict):
     complete_on = _Text(load_default="enrolled", validate=validate.OneOf(["enrolled", "intro-done", "episode-closed"]))
     caseload_cap = _Text(load_default="12", validate=validate.Regexp(r"^[0-9]+(\.[0-9]+)?$"))
     contact_attempts = fields.Integer(load_default=3, validate=validate.Range(min=1, max=20))
-    time_zone = _Text(load_default="UTC")
+    time_zone = _Text(load_default="UTC", validate=_time_zone)
     recipients = fields.List(
         _Text(validate=validate.OneOf(_RECIPIENTS)),
         load_default=lambda: ["referrer", "hospital"],
     )
     weights = fields.Dict(
-        keys=_Text(), values=fields.Integer(validate=validate.Range(min=0, max=100)), load_default=dict
+        keys=_Text(validate=validate.OneOf(_CRITERIA)),
+        values=fields.Integer(validate=validate.Range(min=0, max=100)),
+        load_default=dict,
     )
     crisis_line = _Text(load_default=None)
     roles = fields.Dict(keys=_Text(), values=fields.List(_Text()), load_default=dict)
@@ -152,13 +168,15 @@ class _Collector:
         if node.kind != "map":
             self.problems.append(f"{node.mark}: keys and values are expected here")
             return None
+        root = overrides if isinstance(schema, _MainFile) and overrides else {}
         plain = node.plain() | dict(overrides or {})
         try:
             return cast(dict[str, Any], schema.load(plain))
         except ValidationError as fault:
             for place, sentence in _flatten(fault.messages):
                 dotted = ".".join(str(step) for step in place)
-                self.problems.append(f"{node.at(place)}: {dotted}: {_plainer(sentence)}")
+                there = f"environment:1:1: {_ENV}{dotted.upper()}" if dotted in root else f"{node.at(place)}: {dotted}"
+                self.problems.append(f"{there}: {_plainer(sentence)}")
             return None
 
     def secret(self, path: Path, whose: str) -> str | None:

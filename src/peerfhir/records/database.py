@@ -238,7 +238,7 @@ def check_schema(engine: Engine) -> None:
         return
     if found is None:
         raise BadConfiguration(("PEERFHIR_DATABASE_URL: the database has no tables; run `peerfhir init`",))
-    way = "older" if found < wanted else "newer"
+    way, what = ("older", "run `peerfhir init`") if found < wanted else ("newer", "install the version that made them")
     raise BadConfiguration(
-        (f"PEERFHIR_DATABASE_URL: the tables are at migration {found}, {way} than {wanted}; run `peerfhir init`",)
+        (f"PEERFHIR_DATABASE_URL: the tables are at migration {found}, {way} than {wanted}; {what}",)
     )
