@@ -211,6 +211,19 @@ def test_eight_racers_make_one_resource(shared: Engine) -> None:
     assert server.get("Patient?_count=0")["total"] == trials
 
 
+def test_racers_over_a_master_identifier_make_one_note(shared: Engine) -> None:
+    server = Server(shared)
+    for number in range(8):
+        key = {"system": "urn:note", "value": str(number)}
+        body = {"resourceType": "DocumentReference", "status": "current", "masterIdentifier": key,
+                "content": [{"attachment": {"url": "Binary/1"}}]}  # fmt: skip
+        ask = lambda _, body=body, n=number: server.ask(  # noqa: E731
+            "POST", "DocumentReference", body, if_none_exist=f"identifier=urn:note|{n}"
+        )
+        with ThreadPoolExecutor(8) as pool:
+            assert sorted(one.status for one in pool.map(ask, range(8))) == [200] * 7 + [201]
+
+
 def test_eight_racers_with_plain_orders_make_one(shared: Engine) -> None:
     server = Server(shared)
     for number in range(6):

@@ -13,7 +13,7 @@ from peerfhir.errors import BadRequest, Duplicate, Fault, InvalidResource, NotFo
 from peerfhir.fhir import bundle, references
 from peerfhir.fhir.bundle import Entry
 from peerfhir.fhir.claims import Key
-from peerfhir.fhir.index import identifiers_of
+from peerfhir.fhir.index import key_of, rows_of
 from peerfhir.fhir.issues import Finding
 from peerfhir.fhir.labels import Labels
 from peerfhir.fhir.reader import Json
@@ -203,7 +203,7 @@ def _claim(
 
 def _answers(store: Store, winner: Stored, key: Key, query: Query) -> bool:
     if key.system != _CONDITION:
-        return (key.system, key.value) in identifiers_of(winner.resource)
+        return ("identifier", key_of(key.value), key_of(key.system)) in rows_of(winner.resource).tokens
     return any(row.id == winner.id for row in store.search(winner.type, query).rows)
 
 
