@@ -335,7 +335,8 @@ def _endpoints(
             collector.problems.append(f"{path}:1:1: program: no program of that name in program.yaml")
         endpoints[path.stem] = _endpoint(collector, path, base, entry, extra)
     for ident in overrides.keys() - endpoints.keys():
-        collector.problems.append(f"environment:1:1: PEERFHIR_ENDPOINTS__{ident}: there is no such endpoint")
+        name = ident.upper().replace("-", "_")
+        collector.problems.append(f"environment:1:1: PEERFHIR_ENDPOINTS__{name}: there is no such endpoint")
     return endpoints
 
 
