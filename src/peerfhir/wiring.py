@@ -299,7 +299,7 @@ class House:
                 languages=frozenset(_listed(languages)),
                 services=frozenset(_member(ServiceType, each, "--services") for each in _listed(services)),
                 modalities=frozenset(Modality),
-                credential_until=date.fromisoformat(credential_until) if credential_until else None,
+                credential_until=_day(credential_until, "--credential-until") if credential_until else None,
             )
             return self.add_peer(login, peer)
         with writing(self.engine) as connection:
@@ -595,6 +595,13 @@ def _key() -> str:
 
 def _listed(text: str) -> list[str]:
     return [each.strip() for each in text.split(",") if each.strip()]
+
+
+def _day(text: str, place: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as fault:
+        raise BadRequest("Write a day as 2027-12-31.", place=place) from fault
 
 
 def _member(kind: type[E], value: str, place: str) -> E:
