@@ -76,6 +76,7 @@ class ContactAttempt:
     by: str  # actor id
     channel: str  # a Modality value: phone, text-chat, in-person
     outcome: ContactOutcome
+    client_uuid: str | None = None  # of the form: the same one again is the same attempt
 
 
 @dataclass(frozen=True)

@@ -261,19 +261,24 @@ def _part(books: Books, referral_id: str, *, knows: bool) -> Referral:
 _IN_TOUCH = (Status.CONTACT_MADE, Status.INTRO_SCHEDULED, Status.INTRO_DONE, Status.DECIDING)
 
 
-def log_contact(books: Books, referral_id: str, channel: Modality, outcome: ContactOutcome) -> Referral:
+def log_contact(
+    books: Books, referral_id: str, channel: Modality, outcome: ContactOutcome, client_uuid: str | None = None
+) -> Referral:
     """Note one attempt to reach the person; an answer is contact made, anything else is still reaching out.
 
-    Once they are in touch, further attempts are noted and move nothing.
+    Once they are in touch, further attempts are noted and move nothing. The same client_uuid again changes nothing.
     """
     referral = books.referral(referral_id)
+    theirs = books.actor.role is Role.PEER and is_theirs(referral, books.actor)
+    if theirs and client_uuid and any(one.client_uuid == client_uuid for one in referral.attempts):
+        return referral
     event = Event.MAKE_CONTACT if outcome is ContactOutcome.ANSWERED else Event.REACH_OUT
     after = referral
     if referral.status not in _IN_TOUCH:
         after = move(referral, event, books.actor, books.program, books.now())
-    elif books.actor.role is not Role.PEER or not is_theirs(referral, books.actor):
+    elif not theirs:
         raise WrongActor
-    attempt = ContactAttempt(books.now(), books.actor.id, channel.value, outcome)
+    attempt = ContactAttempt(books.now(), books.actor.id, channel.value, outcome, client_uuid)
     return keep(books, books.person(referral.person_id), replace(after, attempts=(*referral.attempts, attempt)))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from peerfhir.clock import new_id
 from peerfhir.pathway import steps
 from peerfhir.pathway.engagement import Engagement
 from peerfhir.pathway.people import Actor, Program
@@ -96,7 +97,8 @@ def _contact(words: Words) -> tuple[Field, ...]:
     channels = options(words.under("modality"), CHANNELS)
     how = Field("channel", words.say("step.contact_channel"), "radios", options=channels, needed=True, place="contact-")
     came = _choice(words, "contact", "outcome", words.under("contact_outcome"), "step.contact_outcome")
-    return (how, came)
+    once = Field("client_uuid", "", "hidden", values=(new_id(),))  # a form that is sent twice is one try
+    return (how, came, once)
 
 
 def _meeting(words: Words) -> tuple[Field, ...]:
@@ -131,7 +133,9 @@ _ACTIONS = (
     ),
     Action(
         "contact", (Event.REACH_OUT, Event.MAKE_CONTACT),
-        lambda books, id_, data: steps.log_contact(books, id_, data["channel"], data["outcome"]),
+        lambda books, id_, data: steps.log_contact(
+            books, id_, data["channel"], data["outcome"], data["client_uuid"] or None
+        ),
         forms.ContactForm, _contact, ahead=frozenset({Status.ASSIGNED, Status.OUTREACH}),
     ),
     Action(

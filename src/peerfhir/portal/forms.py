@@ -116,6 +116,7 @@ class ContactForm(PageForm):
 
     channel = Offered(Modality, required=True)
     outcome = Offered(ContactOutcome, required=True)
+    client_uuid = Key(load_default="")
 
 
 class MeetingForm(PageForm):

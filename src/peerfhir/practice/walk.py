@@ -133,8 +133,9 @@ class Walk:
         peer.open(self.referral_path)
         peer.press(f"{self.referral_path}/accept")
         self._say(f"Marisol chooses {self.peer_login.title()} on her own page; {self.peer_login.title()} says yes")
-        peer.open(self.referral_path)
-        peer.press(f"{self.referral_path}/contact", {"channel": "phone", "outcome": "answered"})
+        page = peer.open(self.referral_path)
+        once = page.fields.get("client_uuid", [""])[0]
+        peer.press(f"{self.referral_path}/contact", {"channel": "phone", "outcome": "answered", "client_uuid": once})
         peer.press(f"{self.referral_path}/meeting", {"at": self._local(timedelta(minutes=10))})
         self._note(peer, timedelta(minutes=-90), FIRST_NOTE, "", keep=True)
         self._until("the chart says no more than it may", lambda: self._chart_says("In contact"))
