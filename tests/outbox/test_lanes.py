@@ -20,7 +20,9 @@ from tests.support.owing import PROGRAM, endpoint_at, owe, owe_in, rows, states
 
 ENDPOINT = endpoint_at("http://127.0.0.1:9/fhir", lease_seconds=60.0)
 DONE = Ending("done", verdict=Verdict.DONE, status=201, on_wire=True)
-SENT = Kept("Observation", 1, "the hospital takes Observation", "m", "0" * 64, "POST", "Observation", body=b"{}")
+SENT = Kept(
+    "Observation", 1, "the hospital takes Observation", "m", "0" * 64, method="POST", target="Observation", body=b"{}"
+)
 
 
 def settle(engine, clock, lease, ending=DONE):

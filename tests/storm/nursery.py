@@ -73,7 +73,7 @@ def work(orders: dict[str, Any], engine: Engine, name: str, at_work: Callable[[]
     fresh = True
     while os.getppid() == parent:
         try:
-            handled = outbox.run_once(patience=0.01)
+            handled = outbox.run_once(8 - outbox.in_flight(), patience=0.05)
         except DatabaseBusy:
             handled = 0
         if fresh and outbox.in_flight():

@@ -27,8 +27,9 @@ pytestmark = pytest.mark.storm
 ROOT = Path(__file__).parents[2]
 MESSAGES, PEOPLE, KILLS = 300, 60, 20
 SEED = int(os.environ.get("STORM_SEED", "20261121"))
-# longer than the slowest answer, also on a machine that is busy with other things
-ENDPOINT = {"lease_seconds": 2.0, "retry_base_seconds": 0.02, "retry_cap_seconds": 0.1, "max_in_flight": 8}
+# The lease is longer than the slowest answer, also on a machine that is busy with other things. What a killed worker
+# had in flight counts as in flight until its lease ends, so there is room for several killed workers.
+ENDPOINT = {"lease_seconds": 2.0, "retry_base_seconds": 0.02, "retry_cap_seconds": 0.1, "max_in_flight": 40}
 
 
 @pytest.mark.parametrize("personality", PERSONALITIES)
@@ -93,7 +94,7 @@ def test_three_workers_never_hold_the_same_lane(engine, engine_url):
         ).all()
     assert len(tries) == 200
     assert {(one.late, one.n) for one in tries} == {(False, 1)}
-    assert len({one.worker for one in tries}) == 3
+    assert len({one.worker for one in tries} - {"first"}) == 3
     place = {number: at for at, number in enumerate(arrived)}
     for lane_id in {one.lane_id for one in tries}:
         mine = [place[one.idem.split(":")[0]] for one in tries if one.lane_id == lane_id]
