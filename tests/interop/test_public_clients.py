@@ -1,0 +1,214 @@
+"""Two public R4 clients, unchanged, against a running gateway with a token from /oauth/token."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from fhirclient.client import FHIRClient
+from fhirclient.models.patient import Patient
+from fhirclient.models.servicerequest import ServiceRequest
+from fhirclient.models.task import Task
+from fhirpy import AsyncFHIRClient, SyncFHIRClient
+from fhirpy.base.exceptions import AuthorizationError, MultipleResourcesFound, OperationOutcome, ResourceNotFound
+
+from peerfhir.wiring import Worker
+from tests.support.caller import ask_token
+from tests.support.loop import RunningClock, furnish
+from tests.support.served import Served
+
+MRN = "urn:interop:mrn"
+
+
+@dataclass
+class Site:
+    """A gateway, and a client of it that has a token."""
+
+    base: str
+    token: str
+    worker: Worker
+
+    @property
+    def authorization(self) -> str:
+        return f"Bearer {self.token}"
+
+    def smart(self) -> FHIRClient:
+        client = FHIRClient(settings={"app_id": "interop", "api_base": self.base})
+        client.server.session.headers["Authorization"] = self.authorization
+        return client
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("house")
+    served = Served()
+    house = furnish(folder, f"sqlite:///{folder / 'peerfhir.db'}", served.url, RunningClock(), {})
+    served.start(house.web())
+    client_id, secret = house.add_client("interop", "system/*.cruds")
+    token = ask_token(served.url, client_id, secret or "", "system/*.cruds").json["access_token"]
+    worker = house.worker()
+    yield Site(f"{served.url}/fhir", token, worker)
+    worker.outbox.close()
+    served.stop()
+    house.engine.dispose()
+
+
+def patient(number: str, family: str = "Rivera") -> dict[str, Any]:
+    return {"identifier": [{"system": MRN, "value": number}], "name": [{"family": family, "given": ["Ana"]}]}
+
+
+def task(who: str, what: str, number: str) -> dict[str, Any]:
+    """A referral as an R4 client makes it: the two resources before have been created."""
+    return {
+        "identifier": [{"system": "urn:interop:tasks", "value": number}],
+        "status": "requested",
+        "intent": "order",
+        "code": {"coding": [{"system": "http://hl7.org/fhir/CodeSystem/task-code", "code": "fulfill"}]},
+        "focus": {"reference": what},
+        "for": {"reference": who},
+        "authoredOn": "2026-11-21T10:00:00Z",
+        "requester": {"display": "Dr. Okafor (invented)"},
+    }
+
+
+# -- fhirpy -----------------------------------------------------------------------------------------------------
+
+
+def test_fhirpy_creates_reads_searches_and_updates(site: Site) -> None:
+    client = SyncFHIRClient(site.base, authorization=site.authorization)
+    made = client.resource("Patient", **patient("1"))
+    made.save()
+    assert made.id
+    assert made["meta"]["versionId"] == "1"
+    read = client.reference("Patient", made.id).to_resource()
+    assert read["name"][0]["family"] == "Rivera"
+    found = client.resources("Patient").search(identifier=f"{MRN}|1").fetch_all()
+    assert [one.id for one in found] == [made.id]
+    made["active"] = True
+    made.save()
+    assert client.resources("Patient").search(active="true", _id=made.id).first().id == made.id
+    assert client.resources("Patient").search(_id=made.id).count() == 1
+    with pytest.raises(ResourceNotFound):
+        client.resources("Patient").search(_id="nobody").get()
+    with pytest.raises(ResourceNotFound):
+        client.reference("Patient", "nobody").to_resource()
+
+
+def test_fhirpy_is_told_what_is_wrong(site: Site) -> None:
+    client = SyncFHIRClient(site.base, authorization=site.authorization)
+    with pytest.raises(OperationOutcome) as refused:
+        client.resource("Patient", colour="blue").save()
+    assert refused.value.resource["issue"][0]["expression"] == ["Patient.colour"]
+    stranger = SyncFHIRClient(site.base, authorization="Bearer nonsense")
+    with pytest.raises(AuthorizationError, match="login"):
+        stranger.resource("Patient", **patient("0")).save()
+
+
+def test_fhirpy_creates_on_a_condition_once(site: Site) -> None:
+    client = SyncFHIRClient(site.base, authorization=site.authorization)
+    search = client.resources("Patient").search(identifier=f"{MRN}|2")
+    made = [search.get_or_create(client.resource("Patient", **patient("2"))) for _ in range(3)]
+    assert [new for _, new in made] == [True, False, False]
+    assert len({one.id for one, _ in made}) == 1
+    assert search.count() == 1
+
+
+def test_fhirpy_pages_through_everything_with_references(site: Site) -> None:
+    client = SyncFHIRClient(site.base, authorization=site.authorization)
+    who = client.resource("Patient", **patient("3", "Paged"))
+    who.save()
+    for number in range(12):
+        client.resource(
+            "ServiceRequest", status="active", intent="order", subject=who.to_reference(),
+            identifier=[{"system": "urn:interop:orders", "value": f"paged-{number}"}],
+        ).save()  # fmt: skip
+    orders = client.resources("ServiceRequest").search(subject=who.to_reference())
+    assert len({one.id for one in orders.limit(5).fetch_all()}) == 12
+    with pytest.raises(MultipleResourcesFound):
+        orders.get()
+    found = orders.include("ServiceRequest", "patient").limit(50).fetch_raw()
+    modes = [one["search"]["mode"] for one in found["entry"]]
+    assert (modes.count("match"), modes.count("include")) == (12, 1)
+
+
+def test_fhirpy_sends_a_transaction_twice_and_it_is_there_once(site: Site) -> None:
+    client = SyncFHIRClient(site.base, authorization=site.authorization)
+    person = {"resourceType": "Patient", **patient("4")}
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {
+                "fullUrl": "urn:uuid:5d1f1b0a-0a1c-4a6b-9a51-0f1de0a9f5aa",
+                "resource": person,
+                "request": {"method": "POST", "url": "Patient", "ifNoneExist": f"identifier={MRN}|4"},
+            }
+        ],
+    }
+    places = {client.execute("", "post", data=bundle)["entry"][0]["response"]["location"] for _ in range(2)}
+    assert len(places) == 1
+
+
+def test_fhirpy_asynchronously_sends_a_referral_and_watches_it(site: Site) -> None:
+    async def walk() -> None:
+        client = AsyncFHIRClient(site.base, authorization=site.authorization)
+        who = client.resource("Patient", **patient("5"))
+        await who.save()
+        order = client.resource("ServiceRequest", status="active", intent="order", subject=who.to_reference())
+        await order.save()
+        sent = client.resource("Task", **task(f"Patient/{who.id}", f"ServiceRequest/{order.id}", "async"))
+        await sent.save()
+        await asyncio.to_thread(site.worker.drain)
+        search = client.resources("Task").search(identifier="urn:interop:tasks|async")
+        now = await search.get()
+        assert now.id == sent.id
+        assert now["businessStatus"]["coding"][0]["code"] == "received"
+        assert len(await client.resources("Task").search(patient=f"Patient/{who.id}").fetch_all()) == 1
+
+    asyncio.run(walk())
+
+
+# -- fhirclient ---------------------------------------------------------------------------------------------------
+
+
+def test_fhirclient_creates_reads_searches_and_updates(site: Site) -> None:
+    server = site.smart().server
+    made = Patient({"resourceType": "Patient", **patient("6", "Quill")}).create(server)
+    assert made is not None
+    kept = Patient.read(made["id"], server)
+    assert kept.name[0].family == "Quill"
+    found = Patient.where({"identifier": f"{MRN}|6"}).perform_resources_iter(server)
+    assert [one.id for one in found] == [kept.id]
+    kept.active = True
+    kept.update(server)
+    assert Patient.read(made["id"], server).meta.versionId == "2"
+    for number in range(30):
+        Patient({"resourceType": "Patient", **patient(f"many-{number}", "Many")}).create(server)
+    everyone = Patient.where({"family": "many", "_count": "7"}).perform_resources_iter(server)
+    assert len({one.id for one in everyone}) == 30
+
+
+def test_fhirclient_reads_what_the_gateway_says_of_itself(site: Site) -> None:
+    statement = site.smart().server.capabilityStatement
+    assert statement.fhirVersion == "4.0.1"
+    offered = {one.type: {each.code for each in one.interaction} for one in statement.rest[0].resource}
+    assert {"create", "read", "search-type", "update"} <= offered["Task"]
+
+
+def test_fhirclient_sends_a_referral_and_watches_it(site: Site) -> None:
+    server = site.smart().server
+    who = Patient({"resourceType": "Patient", **patient("7")}).create(server)
+    subject = {"reference": f"Patient/{who['id']}"}
+    order = ServiceRequest({"status": "active", "intent": "order", "subject": subject}).create(server)
+    sent = Task(task(subject["reference"], f"ServiceRequest/{order['id']}", "fhirclient")).create(server)
+    site.worker.drain()
+    now = Task.read(sent["id"], server)
+    assert now.businessStatus.coding[0].code == "received"
+    asked = Task.where({"identifier": "urn:interop:tasks|fhirclient", "status": "requested"})
+    assert [bundle.total for bundle in asked.perform_iter(server)] == [1]
+    again = Task(task(subject["reference"], f"ServiceRequest/{order['id']}", "fhirclient"))
+    with pytest.raises(Exception, match="409"):
+        again.create(server)
