@@ -171,7 +171,7 @@ class Site:
             program_id=program,
             given=given,
             family=family,
-            identifiers=(Identifier("http://hospital.example/mrn", key),),
+            identifiers=more.pop("identifiers", (Identifier("http://hospital.example/mrn", key),)),
             phone=more.pop("phone", "555 0100"),
             safe_contact=more.pop("safe_contact", "Mobile, after 5 pm, no voice message"),
             wishes=Wishes(language="en", times=frozenset({"weekday-evening"})),

@@ -12,7 +12,19 @@ from peerfhir.gateway.parts import Parts
 from peerfhir.gateway.refusals import fault_of
 from peerfhir.logs import log
 from peerfhir.pathway.refusals import Refusal
-from peerfhir.portal import groups, home, notes, people, person, questionnaires, queue, referrals, signin, traces
+from peerfhir.portal import (
+    groups,
+    home,
+    notes,
+    people,
+    person,
+    questionnaires,
+    queue,
+    referrals,
+    signin,
+    someone,
+    traces,
+)
 from peerfhir.portal.desk import Desk, must_sign_in
 from peerfhir.portal.forgery import Forged
 
@@ -26,7 +38,7 @@ def create_pages(parts: Parts) -> Blueprint:
     """Every page for people. Raises config.YamlProblem when the words cannot be read."""
     desk = Desk(parts)
     pages = Blueprint("portal", __name__, static_folder="static", static_url_path="/static")
-    for room in (signin, home, queue, referrals, people, notes, groups, questionnaires, person, traces):
+    for room in (signin, home, queue, referrals, people, someone, notes, groups, questionnaires, person, traces):
         room.mount(pages, desk)
     pages.after_request(_finish)
     pages.register_error_handler(Fault, partial(_on_fault, desk))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from peerfhir.adapters.pieces import KEPT
 from peerfhir.pathway.consent import Grant
 from peerfhir.pathway.people import Person
-from peerfhir.pathway.vocabulary import Piece
+from peerfhir.pathway.vocabulary import Piece, Recipient
 from peerfhir.portal.desk import Desk
 from peerfhir.portal.words import Calendar
 from peerfhir.records import encounters
@@ -15,6 +16,8 @@ from peerfhir.records.messages import list_outbox
 from peerfhir.records.work import Work
 
 _MOST_SENT = 500
+_SAYS_THE_SAME = {Piece.PROCEDURE: Piece.ENCOUNTER, Piece.PANEL: Piece.TOTAL}  # to the person, not to a chart
+_TOLD_OFTEN = frozenset({Piece.STATUS, Piece.ITEM})
 
 
 @dataclass(frozen=True)
@@ -37,27 +40,31 @@ def granted(desk: Desk, calendar: Calendar, grant: Grant) -> str:
 
 
 def sent(desk: Desk, work: Work, calendar: Calendar, person: Person) -> tuple[Sent, ...]:
-    """What has left, newest first; where a status went out several times on a day, it is told once."""
+    """What has left, newest first; what went out several times on a day, or says the same again, is told once."""
     rows = list_outbox(work.connection, person.program_id, state="done", person_id=person.id, limit=_MOST_SENT)
+    left = [row for row in rows if row["endpoint"] and row["form"] != KEPT and row["settled_at"] is not None]
+    pieces = {(row["record_id"], row["piece"]) for row in left}
     found: list[Sent] = []
     told: set[tuple[date, str, str]] = set()
-    for row in rows:
-        at = row["settled_at"]
-        if not row["endpoint"] or row["form"] == "kept" or at is None:
+    for row in left:
+        if (row["record_id"], _SAYS_THE_SAME.get(row["piece"])) in pieces:
             continue
-        recipient = (
-            desk.parts.endpoints[row["endpoint"]].recipient if row["endpoint"] in desk.parts.endpoints else "hospital"
-        )
-        line = (calendar.local(at).date(), row["piece"], recipient)
-        if line in told and row["piece"] in (Piece.STATUS, Piece.ITEM):
+        recipient = _recipient(desk, row["endpoint"])
+        line = (calendar.local(row["settled_at"]).date(), row["piece"], recipient)
+        if row["piece"] in _TOLD_OFTEN and line in told:
             continue
         told.add(line)
         what, whom = desk.words.say(f"piece.{row['piece']}"), desk.words.say(f"recipient_to.{recipient}")
         text = desk.words.say("me.already_line", what=what, whom=whom)
-        found.append(
-            Sent(calendar.moment(at), text, _said(work, row["piece"], row["record_id"], row["record_version"]))
-        )
+        said = _said(work, row["piece"], row["record_id"], row["record_version"])
+        found.append(Sent(calendar.moment(row["settled_at"]), text, said))
     return tuple(found)
+
+
+def _recipient(desk: Desk, endpoint: str) -> str:
+    """For whom an endpoint receives; one that is no longer configured was a hospital."""
+    known = desk.parts.endpoints.get(endpoint)
+    return known.recipient if known is not None else Recipient.HOSPITAL
 
 
 def _said(work: Work, piece: str, record_id: str, version: int) -> str:
