@@ -56,7 +56,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to work on one lane's head until `until`, by the clock that leases go by.
+    """The right to work on one lane's head, until the lane's `lease_until` has passed.
 
     message  as it was when claimed
     doubt    an earlier attempt may have been applied although no one said so
