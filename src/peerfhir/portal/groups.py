@@ -76,7 +76,9 @@ def _print(desk: Desk, actor: Actor, people: list[Person], filled: Filled, statu
     view = GroupView({control.name: control for control in controls}, anyone=bool(people))
     found = problems(filled, controls)
     title = desk.words.say("group.title")
-    return desk.page("group.html", title, actor, here="/groups/new", status=status, view=view, problems=found)
+    return desk.page(
+        "group.html", title, actor, here="/groups/new", status=status, narrow=True, view=view, problems=found
+    )
 
 
 def _save(desk: Desk) -> Response:

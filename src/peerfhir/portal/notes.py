@@ -152,7 +152,7 @@ def _print(desk: Desk, actor: Actor, person: Person, filled: Filled, status: int
     )
     title = words.say("note.title", given=person.given)
     found = problems(filled, controls)
-    return desk.page("note.html", title, actor, here="/people", status=status, view=view, problems=found)
+    return desk.page("note.html", title, actor, here="/people", status=status, narrow=True, view=view, problems=found)
 
 
 def writable(work: Work, actor: Actor, person_id: str) -> tuple[Person, Referral]:
