@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +19,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from peerfhir.errors import BadConfiguration, Conflict, DatabaseBusy, Fault
+
+if sys.platform != "win32":
+    import fcntl
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +41,7 @@ _SQLITE_BUSY = frozenset(
     }
 )
 # connection lost, resources (disk full, memory, connections), shutdown, rollback for concurrency, lock timeout
+_QUEUE_SECONDS = 0.0005
 _POSTGRES_BUSY = ("08", "53", "57P", "40", "55P03", "57014")
 
 
@@ -51,8 +58,7 @@ def open_engine(url: str) -> Engine:
             address,
             hide_parameters=True,
             connect_args={"timeout": BUSY_SECONDS},
-            # SQLite has one writer; threads of one process queue here instead of polling the file
-            execution_options={"peerfhir_turn": threading.Lock()},
+            execution_options={"peerfhir_turn": Turn(Path(str(address.database)))},
             **_POOL,
         )
         wanted = _journal_for(sqlite3.sqlite_version_info)
@@ -151,16 +157,12 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def _turn(engine: Engine) -> Iterator[None]:
-    turn: threading.Lock | None = engine.get_execution_options().get("peerfhir_turn")
+    turn: Turn | None = engine.get_execution_options().get("peerfhir_turn")
     if turn is None:
         yield
         return
-    if not turn.acquire(timeout=BUSY_SECONDS):
-        raise DatabaseBusy
-    try:
+    with turn.taken():
         yield
-    finally:
-        turn.release()
 
 
 @contextmanager
@@ -190,6 +192,56 @@ def _is_busy(error: DBAPIError) -> bool:
     if state is None:  # the server never answered
         return error.connection_invalidated or type(error.orig).__name__ in {"OperationalError", "ConnectionTimeout"}
     return str(state).startswith(_POSTGRES_BUSY)
+
+
+class Turn:
+    """SQLite has one writer: threads of a process queue at a lock, processes at a file beside the database.
+
+    SQLite itself would let them poll with growing sleeps, up to 100 ms. The file holds nothing; a process that is
+    killed gives its turn back with its last breath. SQLite's own lock stays the one that keeps the data whole.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._path = database.with_name(database.name + ".turn")
+        self._threads = threading.Lock()
+        self._file: tuple[int, int] | None = None  # process, descriptor: a forked child needs one of its own
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Hold the turn for a block. Raises DatabaseBusy (later) after BUSY_SECONDS."""
+        until = time.monotonic() + BUSY_SECONDS
+        if not self._threads.acquire(timeout=BUSY_SECONDS):
+            raise DatabaseBusy
+        try:
+            self._queue(until)
+            try:
+                yield
+            finally:
+                self._leave()
+        finally:
+            self._threads.release()
+
+    if sys.platform == "win32":  # SQLite's own waiting has to do between processes
+
+        def _queue(self, until: float) -> None: ...
+        def _leave(self) -> None: ...
+
+    else:
+
+        def _queue(self, until: float) -> None:
+            if self._file is None or self._file[0] != os.getpid():
+                self._file = (os.getpid(), os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            while True:
+                try:
+                    return fcntl.flock(self._file[1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if time.monotonic() > until:
+                        raise DatabaseBusy from None
+                    time.sleep(_QUEUE_SECONDS)
+
+        def _leave(self) -> None:
+            if self._file is not None:
+                fcntl.flock(self._file[1], fcntl.LOCK_UN)
 
 
 def journal(engine: Engine) -> str:
