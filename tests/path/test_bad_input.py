@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,25 +115,26 @@ def opened(folder: Path, database_url: str) -> Iterator[Site]:
     """A gateway at its address, with one order taken and not yet worked on."""
     served, other = Served(), "http://127.0.0.1:7"
     hospitals = {"general": ("riverside", BASE.removesuffix("/fhir"), "open"), "county": ("riverside", other, "open")}
-    house = furnish(folder, database_url, served.url, RunningClock(), hospitals)
-    served.start(house.web())
-    made = {}
-    for name, scope, endpoint in (
-        ("general", "system/*.cruds", "general"),
-        ("county", "system/*.cruds", "county"),
-        ("reader", "system/*.rs", "general"),
-    ):
-        client_id, secret = house.add_client(name, scope, endpoint=endpoint)
-        made[name] = Caller(served.url, client_id, secret or "", scope)
-    taken = made["general"].send("POST", "/fhir", order(1))
-    assert taken.status == 200, taken.body
-    task = made["general"].get("/fhir/Task").json["entry"][0]["resource"]
-    worker = house.worker()
-    print(f"seed {SEED}")
-    yield Site(house.engine, made["general"], made["county"], made["reader"], worker, task)
-    worker.outbox.close()
-    served.stop()
-    house.engine.dispose()
+    with ExitStack() as stack:
+        stack.callback(served.stop)
+        house = furnish(folder, database_url, served.url, RunningClock(), hospitals)
+        stack.callback(house.engine.dispose)
+        worker = house.worker()
+        stack.callback(worker.outbox.close)
+        served.start(house.web())
+        made = {}
+        for name, scope, endpoint in (
+            ("general", "system/*.cruds", "general"),
+            ("county", "system/*.cruds", "county"),
+            ("reader", "system/*.rs", "general"),
+        ):
+            client_id, secret = house.add_client(name, scope, endpoint=endpoint)
+            made[name] = Caller(served.url, client_id, secret or "", scope)
+        taken = made["general"].send("POST", "/fhir", order(1))
+        assert taken.status == 200, taken.body
+        task = made["general"].get("/fhir/Task").json["entry"][0]["resource"]
+        print(f"seed {SEED}")
+        yield Site(house.engine, made["general"], made["county"], made["reader"], worker, task)
 
 
 # -- what is wrong, by class: each yields variants from a seeded generator ----------------------------------------------

@@ -8,7 +8,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -154,7 +154,10 @@ class Ward:
 
 @dataclass
 class Loop:
-    """One house, its worker and one hospital; nothing in it is a stand-in."""
+    """One house, its worker and one hospital, for one program; nothing in it is a stand-in.
+
+    passwords  by login; a login is the first name, in a further program with the program behind it
+    """
 
     house: House
     gateway: Served
@@ -162,6 +165,7 @@ class Loop:
     worker: Worker
     clock: RunningClock
     passwords: dict[str, str]
+    program: str
     _seen: dict[str, Visitor] = field(default_factory=dict)
 
     # -- the worker -----------------------------------------------------------------------------------------
@@ -195,12 +199,9 @@ class Loop:
 
     # -- the people -----------------------------------------------------------------------------------------
 
-    @property
-    def program(self) -> str:
-        return self.house.settings.default_program
-
-    def staff(self, login: str) -> Visitor:
+    def staff(self, name: str) -> Visitor:
         """Someone of the program, signed in."""
+        login = name + _mark(self.house, self.program)
         if login not in self._seen:
             self._seen[login] = sign_in(self.gateway.url, login, self.passwords[login])
         return self._seen[login]
@@ -395,21 +396,20 @@ def running(
 
     owed  the hospital has an endpoint, so that results are owed to it; otherwise it is a client and no more
     """
-    clock, gateway, bay = RunningClock(), Served(), Served()
-    house = furnish(folder, database_url, gateway.url, clock, {ENDPOINT: ("riverside", bay.url, mood)}, complete_on)
-    passwords = people(house, "riverside")
-    client = house.add_client(ENDPOINT, "system/*.cruds", endpoint=ENDPOINT if owed else None)
-    ward = open_ward(folder / "hospital", bay, gateway.url, clock, mood, client)
-    gateway.start(house.web())
-    worker = house.worker()
-    try:
-        yield Loop(house, gateway, ward, worker, clock, passwords)
-    finally:
-        worker.outbox.close()
-        gateway.stop()
-        bay.stop()
-        ward.engine.dispose()
-        house.engine.dispose()
+    with ExitStack() as stack:
+        clock, gateway, bay = RunningClock(), Served(), Served()
+        stack.callback(gateway.stop)
+        stack.callback(bay.stop)
+        house = furnish(folder, database_url, gateway.url, clock, {ENDPOINT: ("riverside", bay.url, mood)}, complete_on)
+        stack.callback(house.engine.dispose)
+        worker = house.worker()
+        stack.callback(worker.outbox.close)
+        passwords = people(house, "riverside")
+        client = house.add_client(ENDPOINT, "system/*.cruds", endpoint=ENDPOINT if owed else None)
+        ward = open_ward(folder / "hospital", bay, gateway.url, clock, mood, client)
+        stack.callback(ward.engine.dispose)
+        gateway.start(house.web())
+        yield Loop(house, gateway, ward, worker, clock, passwords, "riverside")
 
 
 def furnish(
@@ -459,7 +459,7 @@ def furnish(
 
 def people(house: House, program: str) -> dict[str, str]:
     """A coordinator and three invented peers; their passwords by login."""
-    mark = "" if program == house.settings.default_program else f"-{program}"
+    mark = _mark(house, program)
     passwords = {f"rosa{mark}": house.add_user(f"rosa{mark}", "coordinator", "Rosa", program=program)[1]}
     common = Peer(
         id="", program_id=program, display="", title="Certified Peer Specialist", age_band="30-49",
@@ -471,6 +471,10 @@ def people(house: House, program: str) -> dict[str, str]:
         peer = replace(common, display=f"{name.title()} K. {MARK}", load=Decimal(4 + order))
         passwords[f"{name}{mark}"] = house.add_peer(f"{name}{mark}", peer)[1]
     return passwords
+
+
+def _mark(house: House, program: str) -> str:
+    return "" if program == house.settings.default_program else f"-{program}"
 
 
 def open_ward(
