@@ -351,7 +351,9 @@ class Walk:
     def stop(self) -> Page:
         return self.own("stop")
 
-    def note(self, *, ago: int = 60, working: str = NOTE, summary: str = SUMMARY, keep: bool = False) -> None:
+    def note(
+        self, *, ago: int = 60, working: str = NOTE, summary: str = SUMMARY, keep: bool = False, next_step: str = ""
+    ) -> None:
         """A one-to-one meeting of twelve minutes, `ago` minutes before now."""
         path = f"/people/{self.person_id}/note"
         who = self.loop.staff(self.peer)
@@ -365,6 +367,7 @@ class Walk:
             "interventions": ["listened", "goal-setting"],
             "working_note": working,
             "summary": summary,
+            "next_step": next_step,
         }
         who.press(path, fields | ({"keep_between_us": "on"} if keep else {}))
 
