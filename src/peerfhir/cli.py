@@ -281,7 +281,9 @@ def inbox_rerun(message_id: str, config: Config = DEFAULT_CONFIG) -> None:
 
 @outbox.command("list")
 def outbox_list(
-    state: Annotated[str | None, typer.Option(help="ready, leased, done, parked, cancelled or superseded.")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="ready, leased, held, done, parked, cancelled or superseded.")
+    ] = None,
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """List what is owed, newest first, without content."""

@@ -60,6 +60,7 @@ def test_messages_are_listed_without_what_is_in_them(operator, kept, owed):
     outbox = operator.get("/admin/outbox?endpoint=riverside&state=parked").json["messages"]
     assert [(one["id"], one["idem"]) for one in outbox] == [(owed, "E-1:summary")]
     assert operator.get("/admin/outbox?state=done").json["messages"] == []
+    assert operator.get("/admin/outbox?state=held").json["messages"] == []
     for path in ("/admin/inbox", "/admin/outbox", f"/admin/inbox/{kept}", f"/admin/outbox/{owed}"):
         answer = operator.get(path)
         assert answer.status_code == 200

@@ -78,6 +78,16 @@ def test_the_gauges_are_what_the_tables_say(web_app, lite, clock):
     assert "MARISOL" not in text
 
 
+def test_what_a_pause_holds_is_counted_and_is_not_late(web_app, lite, clock):
+    _fill(lite, clock)
+    with writing(lite) as connection:
+        connection.execute(outbox_message.update().values(state="held", reason="paused"))
+    clock.move(days=9)
+    text = web_app.test_client().get("/metrics").text
+    assert 'peerfhir_outbox_messages{endpoint="riverside",program="alpha",state="held"} 1.0' in text
+    assert 'peerfhir_oldest_waiting_seconds{queue="outbox"} 0.0' in text
+
+
 def test_the_page_is_made_again_after_two_seconds_and_not_before(web_app, lite, clock):
     web = web_app.test_client()
     first = web.get("/metrics").text

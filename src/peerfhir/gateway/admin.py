@@ -22,7 +22,7 @@ from peerfhir.records import messages, trace
 from peerfhir.records.database import reading
 
 _INBOX_STATES = ("ready", "leased", "done", "parked")
-_OUTBOX_STATES = (*_INBOX_STATES, "cancelled", "superseded")
+_OUTBOX_STATES = (*_INBOX_STATES, "held", "cancelled", "superseded")
 _MOST = 500
 
 

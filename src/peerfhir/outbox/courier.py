@@ -91,7 +91,7 @@ class Courier:
             decision = self._may_send(connection, lease.message, self._endpoint, self._clock.now())
             prepared = self._prepared(connection, lease, offer) if decision.permit else None
         if prepared is None:
-            self._settlement.cancelled(lease, decision)
+            self._settlement.refused(lease, decision)
         elif prepared.form == KEPT:
             self._settlement.kept_here(lease, prepared, decision)
         elif not self._endpoint.live:

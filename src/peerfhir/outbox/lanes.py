@@ -33,6 +33,8 @@ from peerfhir.config import EndpointSettings
 from peerfhir.errors import Verdict
 from peerfhir.outbox import breaker
 from peerfhir.outbox.lease import Ending, Kept, Lease, Message
+from peerfhir.pathway.referral import is_paused
+from peerfhir.records import referrals
 from peerfhir.records.database import reading, writing
 from peerfhir.records.schema import Instant, attempt, lane, outbox_message
 
@@ -228,7 +230,7 @@ def settle(connection: Connection, lease: Lease, ending: Ending, now: datetime) 
     _end_attempt(connection, lease, ending, now, late=held is None)
     if held is None:
         return None
-    ending = _overruled(connection, lease, ending)
+    ending = _overruled(connection, lease, ending, now)
     _end_message(connection, lease, ending, now)
     free: dict[str, Any] = {"lease_owner": None, "lease_until": None}
     if ending.state == "ready":
@@ -239,12 +241,22 @@ def settle(connection: Connection, lease: Lease, ending: Ending, now: datetime) 
     return ending.state
 
 
-def _overruled(connection: Connection, lease: Lease, ending: Ending) -> Ending:
-    """Somebody cancelled it while it was in our hands: it is not tried again."""
-    if ending.state not in ("ready", "parked"):
+def _overruled(connection: Connection, lease: Lease, ending: Ending, now: datetime) -> Ending:
+    """What changed while it was in our hands: somebody cancelled it, or the person goes on again."""
+    if ending.state not in ("ready", "held", "parked"):
         return ending
     reason = connection.execute(select(_MESSAGE.reason).where(_MESSAGE.id == lease.message.id)).scalar_one()
-    return ending if reason is None else Ending("cancelled", reason, _advice_when_cancelled(lease, ending))
+    if reason is not None:
+        return Ending("cancelled", reason, _advice_when_cancelled(lease, ending))
+    # asked with the lane in our hands: whoever resumes later waits for it, and then finds what is held
+    if ending.state == "held" and not _is_paused(connection, lease.message):
+        return Ending("ready", due=now, verdict=Verdict.LATER)
+    return ending
+
+
+def _is_paused(connection: Connection, message: Message) -> bool:
+    wanted = message.referral_id
+    return wanted is not None and is_paused(referrals.at(connection, message.program_id, wanted))
 
 
 def _advice_when_cancelled(lease: Lease, ending: Ending) -> str | None:

@@ -76,7 +76,7 @@ class Lease:
 class Ending:
     """How one attempt ended.
 
-    state    done | ready (again at `due`) | parked | cancelled
+    state    done | ready (again at `due`) | held (until the person goes on) | parked | cancelled
     on_wire  whether a write left this machine, where that is known better than before the wire; None: as it was
     """
 

@@ -20,7 +20,7 @@ from peerfhir.outbox.issues import without_values
 from peerfhir.outbox.lease import Ending, Happened, Kept, Lease
 from peerfhir.outbox.prepared import Prepared
 from peerfhir.outbox.retry import Effect, Judgement
-from peerfhir.pathway.consent import Decision
+from peerfhir.pathway.consent import PAUSED, Decision
 from peerfhir.pathway.vocabulary import ShareClass
 from peerfhir.records import audit
 from peerfhir.records.database import writing
@@ -32,6 +32,7 @@ AMBIGUOUS = (
     "It may have arrived, and this hospital lets us neither create conditionally nor search: "
     "look in the chart, and rerun it only when it is not there."
 )
+HELD = "The person pauses: it goes out by itself, consent asked again, when they go on."
 
 
 class Settlement:
@@ -69,7 +70,7 @@ class Settlement:
                     return False
                 self._audit(connection, lease, "disclose", "ok", f"{kept.form} {kept.method}")
         if not decision.permit:
-            self.cancelled(lease, decision)
+            self.refused(lease, decision)
         elif too_much:
             self.released(lease)  # it is made anew, without the name
         return decision.permit and not too_much
@@ -132,8 +133,11 @@ class Settlement:
         """A person has to look. Without a verdict a doubt about what was on the wire stays."""
         self._settle(lease, Ending("parked", reason, advice, verdict=verdict))
 
-    def cancelled(self, lease: Lease, decision: Decision) -> None:
-        """It may no longer be shared: no bytes."""
+    def refused(self, lease: Lease, decision: Decision) -> None:
+        """It may not be shared: no bytes. What only a pause keeps back is set aside until the person goes on."""
+        if decision.reason == PAUSED:
+            self._settle(lease, Ending("held", PAUSED, HELD, verdict=Verdict.LATER))
+            return
         advice = "An earlier attempt had no clear answer: it may have arrived." if lease.doubt else None
         self._settle(lease, Ending("cancelled", decision.reason, advice, verdict=Verdict.NEVER))
 

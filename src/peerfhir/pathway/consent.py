@@ -9,6 +9,8 @@ from datetime import datetime
 from peerfhir.pathway.people import Person
 from peerfhir.pathway.vocabulary import Piece, Recipient, ShareClass
 
+PAUSED = "paused"  # the one no that becomes a yes by waiting
+
 
 @dataclass(frozen=True)
 class Grant:
@@ -77,7 +79,7 @@ def may_share(
     if recipient is None:
         return Decision(False, "no-recipient")
     if paused and piece is not Piece.STATUS:
-        return Decision(False, "paused")
+        return Decision(False, PAUSED)
     lines = [g for g in grants if g.recipient is recipient and g.share_class is share_class]
     holding = min((g for g in lines if in_force(g, now)), key=lambda g: (g.granted_at, g.id), default=None)
     if holding is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
@@ -106,7 +106,7 @@ def cancel(
         select(_MESSAGE.id, _MESSAGE.lane_id, _MESSAGE.state).where(
             _MESSAGE.program_id == program_id,
             _MESSAGE.person_id == person_id,
-            _MESSAGE.state.in_(("ready", "leased", "parked")),
+            _MESSAGE.state.in_(("ready", "leased", "held", "parked")),
             # only what stands in a lane we hold: a lane that appears just now was owed after this, not before
             _MESSAGE.lane_id.in_([one.id for one in lanes]),
             _MESSAGE.piece.not_in(keep),
@@ -126,6 +126,41 @@ def cancel(
         if one.head_id in cancelled or (one.head_id is None and one.id in freed):
             move_head(connection, one.id, now)
     return len(cancelled)
+
+
+def release(connection: Connection, program_id: str, person_id: str, referral_id: str, now: datetime) -> int:
+    """Let go, in its order, what a pause of this referral held back; how many. Its horizon stood still meanwhile.
+
+    The lanes are locked before anything is looked at: a worker that is about to set something aside either has
+    done so by then, or sees that the pause is over.
+    """
+    lanes = _locked(connection, program_id, person_id)
+    found = connection.execute(
+        select(_MESSAGE.id, _MESSAGE.lane_id, _MESSAGE.horizon_at, _MESSAGE.settled_at).where(
+            _MESSAGE.program_id == program_id,
+            _MESSAGE.referral_id == referral_id,
+            _MESSAGE.state == "held",
+            _MESSAGE.lane_id.in_([one.id for one in lanes]),
+        )
+    ).all()
+    for one in found:
+        values = {"state": "ready", "reason": None, "advice": None, "settled_at": None}
+        horizon = one.horizon_at + max(now - one.settled_at, timedelta(0))
+        mine = (_MESSAGE.program_id == program_id, _MESSAGE.id == one.id)
+        connection.execute(update(outbox_message).where(*mine).values(**values, horizon_at=horizon))
+    for held in lanes:
+        first = min((one.id for one in found if one.lane_id == held.id), default=None)
+        if first is not None and _goes_before(connection, first, held.head_id):
+            move_head(connection, held.id, now)
+    return len(found)
+
+
+def _goes_before(connection: Connection, message_id: int, head_id: int | None) -> bool:
+    """A head that a worker has in its hands stays the head; the next is chosen when it is settled."""
+    if head_id is None:
+        return True
+    state = connection.execute(select(_MESSAGE.state).where(_MESSAGE.id == head_id)).scalar_one_or_none()
+    return state != "leased" and message_id < head_id
 
 
 def move_head(connection: Connection, lane_id: int, now: datetime) -> None:

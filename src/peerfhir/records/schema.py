@@ -234,7 +234,7 @@ outbox_message = Table(
     Column("record_type", String(30), nullable=False),
     Column("record_id", _ID, nullable=False),
     Column("record_version", Integer, nullable=False),
-    Column("state", String(20), nullable=False),  # ready | leased | done | parked | cancelled | superseded
+    Column("state", String(20), nullable=False),  # ready | leased | held | done | parked | cancelled | superseded
     Column("reason", String(60)),
     Column("advice", Text),
     Column("outcome", LargeBinary),  # OperationOutcome of the last refusal, without values

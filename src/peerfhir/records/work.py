@@ -20,7 +20,7 @@ from peerfhir.pathway.engagement import Engagement
 from peerfhir.pathway.outcome import Instrument, Outcome
 from peerfhir.pathway.people import Actor, Identifier, Peer, Person, Program
 from peerfhir.pathway.ports import Owed
-from peerfhir.pathway.referral import Referral
+from peerfhir.pathway.referral import Referral, is_paused
 from peerfhir.pathway.refusals import NotFoundHere
 from peerfhir.pathway.safety import SafetyEvent
 from peerfhir.pathway.vocabulary import SHARE_CLASS_OF, Piece, Recipient, TaskStatus
@@ -163,7 +163,12 @@ class Work:
         return referrals.by_task(self.connection, self.program.id, task_id)
 
     def save_referral(self, referral: Referral) -> Referral:
-        return self._keep(referrals.REFERRAL, referral, referrals.save)
+        """Keep it; when a pause of it ends here, what waited for that is let go in the same commit."""
+        was_paused = referral.version > 0 and not is_paused(referral) and is_paused(self.referral(referral.id))
+        saved = self._keep(referrals.REFERRAL, referral, referrals.save)
+        if was_paused:
+            owings.release(self.connection, self.program.id, saved.person_id, saved.id, self._now)
+        return saved
 
     def engagement(self, engagement_id: str) -> Engagement:
         return referrals.engagement_at(self.connection, self.program.id, engagement_id)
