@@ -411,6 +411,22 @@ def test_an_output_that_the_hospital_added_stays_beside_ours(loop: Loop) -> None
     assert "Program enrollment" in outputs(loop.ward.task())
 
 
+def test_a_task_that_the_hospital_has_ended_stays_as_it_left_it(loop: Loop) -> None:
+    walk = loop.refer().to_met()
+    walk.share(*THREE)
+    loop.settle()
+    ended = {"status": "failed", "statusReason": {"text": "The ward closed."}}
+    loop.ward.edit("Task", "t1", **ended)
+    left = loop.ward.task()
+    walk.note()
+    walk.act("enrol")
+    walk.note(ago=30)
+    loop.settle()
+    assert loop.ward.task() == left
+    assert loop.ward.counts() == {"Encounter": 2, "Procedure": 2, "DocumentReference": 2}  # what was agreed arrives
+    assert loop.ward.refusals() == []
+
+
 # -- the same order again -----------------------------------------------------------------------------------------
 
 

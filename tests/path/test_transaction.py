@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.path.test_bad_input import SEED, Site, opened, order
 
-BUNDLES = 250
+BUNDLES = 150
 Fault = Callable[[random.Random, dict[str, Any], Site], None]
 
 

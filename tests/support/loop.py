@@ -37,7 +37,7 @@ from tests.support.house import ROOT, SECRET
 from tests.support.served import Served
 
 CANONICAL = "http://peerfhir.example.org/fhir"
-ZONE = "America/New_York"
+ZONE = "Etc/GMT+5"  # behind UTC like the shipped program, and without an hour that comes twice in autumn
 ENDPOINT = "general-hospital"
 PEERS = ("ana", "ben", "cleo")
 SUMMARY = "We talked about the week and set one goal: two social activities a week."
@@ -433,7 +433,8 @@ def furnish(
     shutil.copytree(ROOT / "config", config)
     shutil.rmtree(config / "endpoints")
     text = programs or (config / "program.yaml").read_text("utf-8")
-    (config / "program.yaml").write_text(re.sub(r"complete_on: \S+", f"complete_on: {complete_on}", text), "utf-8")
+    text = re.sub(r"complete_on: \S+", f"complete_on: {complete_on}", text)
+    (config / "program.yaml").write_text(re.sub(r"time_zone: \S+", f"time_zone: {ZONE}", text), "utf-8")
     (config / "endpoints").mkdir()
     (folder / "var").mkdir(exist_ok=True)
     secret = folder / "var" / "hospital.secret"
