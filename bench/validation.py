@@ -1,0 +1,85 @@
+"""Validation by compiled schemas: one resource with its profile, a Bundle of 10; fhir.resources in the same run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fhir.resources.R4B import get_fhir_model_class
+
+from peerfhir.fhir import schema
+from peerfhir.fhir.judge import Judge
+from peerfhir.fhir.overlays import Profiles
+from peerfhir.fhir.packages import open_package
+from peerfhir.fhir.reader import read
+
+PACKAGE = Path(__file__).parents[2] / "shared" / "fhir-packages" / "us-core-7.0.0"
+OURS = Path(__file__).parents[1] / "tests" / "fhir" / "examples"
+
+
+def cost(run: Callable[[], Any], times: int = 50) -> float:
+    """Microseconds of CPU, the best of five rounds: others share this machine."""
+    found = []
+    for _ in range(5):
+        start = time.process_time()
+        for _ in range(times):
+            run()
+        found.append((time.process_time() - start) / times * 1e6)
+    return min(found)
+
+
+def spread(values: list[float]) -> str:
+    values.sort()
+    return f"median {statistics.median(values):.0f}, p95 {values[int(len(values) * 0.95)]:.0f}, max {values[-1]:.0f} us"
+
+
+def main() -> None:
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    start = time.process_time()
+    base = schema.r4()
+    print(f"base read: {(time.process_time() - start) * 1e3:.0f} ms (target <= 100 ms)")
+    terminology, definitions = base.terminology.copy(), []
+    if (PACKAGE / "definitions").is_dir():
+        package = open_package(PACKAGE / "definitions")
+        for one in (*package.code_systems, *package.value_sets):
+            terminology.add(one)
+        definitions = list(package.definitions)
+    start = time.process_time()
+    profiles = Profiles(base, definitions, terminology)
+    spent = (time.process_time() - start) * 1e3
+    each = spent / max(len(definitions), 1)
+    print(f"{len(definitions)} profiles compiled: {spent:.0f} ms, {each:.1f} ms each (target <= 150 ms)")
+    judge = Judge(base, profiles)
+    paths = sorted((PACKAGE / "examples").glob("*.json")) if definitions else sorted(OURS.glob("*.json"))
+    resources = [read(path.read_bytes(), max_depth=200) for path in paths]
+    builds, structure, whole, models = [], [], [], []
+    for resource in resources:
+        start = time.process_time()
+        judge.findings(resource)
+        builds.append((time.process_time() - start) * 1e3)
+        compiled = judge.compiled(resource)
+        structure.append(cost(lambda: compiled.is_valid(resource)))  # noqa: B023 - run at once
+        whole.append(cost(lambda: judge.findings(resource)))  # noqa: B023
+    for resource in resources[::8]:
+        model = get_fhir_model_class(resource["resourceType"])
+        models.append(cost(lambda: model.model_validate(resource), 5))  # noqa: B023
+    print(f"first use of a type and its profiles: at most {max(builds):.0f} ms")
+    print(f"schema with profile, {len(resources)} resources: {spread(structure)} (target median <= 15, p95 <= 40)")
+    print(f"with invariants and findings: {spread(whole)}")
+    ratio = statistics.median(models) / statistics.median(structure)
+    print(f"fhir.resources, no profile: {spread(models)}: {ratio:.0f} times the schema")
+    for name in ("Task-requested", "ServiceRequest-active", "QuestionnaireResponse-phq9"):
+        resource = read((OURS / f"{name}.json").read_bytes())
+        print(f"{name} with invariants: {cost(lambda: judge.findings(resource)):.0f} us")  # noqa: B023
+    ten = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": one} for one in resources[:10]]}
+    judge.findings(ten)
+    print(f"Bundle of 10: {cost(lambda: judge.findings(ten)):.0f} us (target <= 300 us)")
+
+
+if __name__ == "__main__":
+    main()

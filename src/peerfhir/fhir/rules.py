@@ -1,0 +1,138 @@
+"""The invariants of R4 that a schema can say, by type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An invariant: its key in the definition, what a schema makes of it, and the sentence for who breaks it."""
+
+    key: str
+    schema: Schema
+    text: str
+
+
+def has(*names: str) -> Schema:
+    """One of these elements is there, with a value or with extensions in its place."""
+    return {"anyOf": [{"required": [one]} for name in names for one in (name, f"_{name}")]}
+
+
+def has_choice(stem: str) -> Schema:
+    """One of the types of a choice is there."""
+    return {"not": {"propertyNames": {"not": {"pattern": f"^_?{stem}[A-Z]"}}}}
+
+
+def needs(there: str, *names: str) -> Schema:
+    """Where the first element is, one of the others is as well."""
+    return {"if": {"required": [there]}, "then": has(*names)}
+
+
+def never(*names: str) -> Schema:
+    """These elements are not there together."""
+    return {"not": {"required": list(names)}}
+
+
+_EXTENSION = {
+    "if": {"required": ["extension"]},
+    "then": {"propertyNames": {"enum": ["id", "url", "extension"]}},
+    "else": {"if": {"required": ["id"]}, "then": {"minProperties": 3}, "else": {"minProperties": 2}},
+}
+_QUANTITY = Rule("qty-3", needs("code", "system"), "A code of a unit needs its system (qty-3).")
+_ONE = {"oneOf": [{"required": ["path"]}, {"required": ["searchParam"]}]}
+_IS_DISPLAY = {"properties": {"type": {"const": "display"}}, "required": ["type"]}
+_WHEN = {"anyOf": [{"required": ["start"]}, {"required": ["end"]}]}
+_IS_GROUP = {"properties": {"type": {"const": "group"}}, "required": ["type"]}
+RULES: Mapping[str, tuple[Rule, ...]] = {
+    "Extension": (Rule("ext-1", _EXTENSION, "An extension has either a value or extensions of its own (ext-1)."),),
+    **dict.fromkeys(("Quantity", "Age", "Count", "Distance", "Duration"), (_QUANTITY,)),
+    "Attachment": (Rule("att-1", needs("data", "contentType"), "Data of an attachment need a content type (att-1)."),),
+    "ContactPoint": (Rule("cpt-2", needs("value", "system"), "A contact point with a value needs a system (cpt-2)."),),
+    "Ratio": (
+        Rule(
+            "rat-1",
+            {
+                "if": {"anyOf": [{"required": ["numerator"]}, {"required": ["denominator"]}]},
+                "then": {"required": ["numerator", "denominator"]},
+                "else": {"required": ["extension"]},
+            },
+            "A ratio needs numerator and denominator, or neither and an extension (rat-1).",
+        ),
+    ),
+    "Expression": (Rule("exp-1", has("expression", "reference"), "Give the expression or a reference (exp-1)."),),
+    "DataRequirement.codeFilter": (Rule("drq-1", _ONE, "A filter has a path or a search parameter (drq-1)."),),
+    "DataRequirement.dateFilter": (Rule("drq-2", _ONE, "A filter has a path or a search parameter (drq-2)."),),
+    "Timing.repeat": (
+        Rule("tim-1", needs("duration", "durationUnit"), "A duration needs its unit (tim-1)."),
+        Rule("tim-2", needs("period", "periodUnit"), "A period needs its unit (tim-2)."),
+        Rule("tim-4", {"properties": {"duration": {"minimum": 0}}}, "A duration is not negative (tim-4)."),
+        Rule("tim-5", {"properties": {"period": {"minimum": 0}}}, "A period is not negative (tim-5)."),
+        Rule("tim-6", needs("periodMax", "period"), "periodMax needs period (tim-6)."),
+        Rule("tim-7", needs("durationMax", "duration"), "durationMax needs duration (tim-7)."),
+        Rule("tim-8", needs("countMax", "count"), "countMax needs count (tim-8)."),
+        Rule("tim-10", never("timeOfDay", "when"), "Give timeOfDay or when, not both (tim-10)."),
+    ),
+    "ServiceRequest": (Rule("prr-1", needs("orderDetail", "code"), "Details of an order need its code (prr-1)."),),
+    "CarePlan.activity": (Rule("cpl-3", never("detail", "reference"), "Give detail or reference, not both (cpl-3)."),),
+    "Observation": (
+        Rule("obs-6", {"if": {"required": ["dataAbsentReason"]}, "then": {"not": has_choice("value")}},
+             "A reason why data are absent stands only where no value stands (obs-6)."),
+    ),
+    "Observation.referenceRange": (
+        Rule("obs-3", has("low", "high", "text"), "A reference range needs low, high or text (obs-3)."),
+    ),
+    "Condition.stage": (Rule("con-1", has("summary", "assessment"), "A stage needs summary or assessment (con-1)."),),
+    "Condition.evidence": (Rule("con-2", has("code", "detail"), "Evidence needs code or detail (con-2)."),),
+    "Composition.section": (
+        Rule("cmp-1", has("text", "entry", "section"), "A section needs text, entries or sections (cmp-1)."),
+        Rule("cmp-2", never("emptyReason", "entry"), "A reason for being empty needs an empty section (cmp-2)."),
+    ),
+    "List": (Rule("lst-1", never("emptyReason", "entry"), "A reason for being empty needs an empty list (lst-1)."),),
+    "Patient.contact": (
+        Rule("pat-1", has("name", "telecom", "address", "organization"),
+             "A contact needs a name, a telecom, an address or an organization (pat-1)."),
+    ),
+    "Organization": (Rule("org-1", has("identifier", "name"), "Give an identifier or a name (org-1)."),),
+    "Consent": (Rule("ppc-1", has("policy", "policyRule"), "A consent needs policy or policyRule (ppc-1)."),),
+    "AuditEvent.entity": (Rule("sev-1", never("name", "query"), "Give name or query, not both (sev-1)."),),
+    "Appointment.participant": (
+        Rule("app-1", has("type", "actor"), "A participant needs a type or an actor (app-1)."),
+    ),
+    "Appointment": (
+        Rule("app-2", {"oneOf": [{"required": ["start", "end"]}, {"not": _WHEN}]},
+             "Give start and end, or neither (app-2)."),
+    ),
+    "Goal.target": (
+        Rule("gol-1", {"if": has_choice("detail"), "then": has("measure")}, "A detail needs its measure (gol-1)."),
+    ),
+    "QuestionnaireResponse.item": (
+        Rule("qrs-1", never("answer", "item"), "Items stand below the answer or below the item, not both (qrs-1)."),
+    ),
+    "Questionnaire.item": (
+        Rule("que-1", {"if": _IS_GROUP, "then": has("item"), "else": {"if": _IS_DISPLAY, "then": {"not": has("item")}}},
+             "A group has items, a display has none (que-1)."),
+        Rule("que-3", {"if": _IS_DISPLAY, "then": {"not": {"required": ["code"]}}}, "A display has no code (que-3)."),
+        Rule("que-4", never("answerOption", "answerValueSet"), "Give options or a value set, not both (que-4)."),
+        Rule("que-5", {"if": {"anyOf": [{"required": ["answerOption"]}, {"required": ["answerValueSet"]}]},
+                       "then": {"properties": {"type": {"enum": [
+                           "choice", "open-choice", "decimal", "integer", "date", "dateTime", "time", "string",
+                           "quantity"]}}}},
+             "Only a choice has answer options (que-5)."),
+        Rule("que-6", {"if": _IS_DISPLAY, "then": {"not": has("required", "repeats")}},
+             "A display is neither required nor repeated (que-6)."),
+        Rule("que-8", {"if": {"properties": {"type": {"enum": ["group", "display"]}}, "required": ["type"]},
+                       "then": {"not": {"required": ["initial"]}}},
+             "A group or a display has no initial value (que-8)."),
+        Rule("que-9", {"if": _IS_DISPLAY, "then": {"not": {"required": ["readOnly"]}}},
+             "A display cannot be read-only (que-9)."),
+        Rule("que-11", never("answerOption", "initial"), "With answer options, mark the initial one (que-11)."),
+        Rule("que-12", {"if": {"properties": {"enableWhen": {"minItems": 2}}, "required": ["enableWhen"]},
+                        "then": has("enableBehavior")},
+             "Several conditions need enableBehavior (que-12)."),
+    ),
+}  # fmt: skip
