@@ -125,6 +125,43 @@ def test_scores_without_answers_are_two_observations(loop: Loop) -> None:
     assert value == 12
 
 
+def test_three_workers_at_once_deliver_each_piece_once(loop: Loop) -> None:
+    walks = [loop.refer(patient) for patient in ("p1", "p2", "p3")]
+    for walk in walks:
+        walk.to_enrolled(*ALL)
+        walk.note()
+        walk.phq9()
+    more = [loop.house.worker() for _ in range(2)]
+    with ThreadPoolExecutor(3) as threads:
+        for _ in range(20):
+            list(threads.map(lambda one: one.drain(), (loop.worker, *more)))
+            if not loop.waiting():
+                break
+            loop.clock.skip(2)
+    for worker in more:
+        worker.outbox.close()
+    whole = {"Encounter": 1, "Procedure": 1, "DocumentReference": 1, "QuestionnaireResponse": 1, "Observation": 11}
+    assert [loop.ward.counts(patient) for patient in ("p1", "p2", "p3")] == [whole] * 3
+    assert doubled(loop) == []
+    assert [loop.ward.shown(task)[-1] for task in ("t1", "t2", "t3")] == [("completed", "Working together")] * 3
+    assert loop.ward.refusals() == []
+
+
+def test_a_token_of_the_hospital_that_ran_out_or_was_forgotten_is_asked_for_again(loop: Loop) -> None:
+    walk = loop.refer().to_enrolled("attendance")
+    loop.settle()
+    loop.clock.skip(3600)
+    loop.leave()
+    walk.note(ago=60)
+    loop.settle()
+    assert loop.ward.refusals() == []  # known to be too old, and renewed before
+    loop.ward.hospital.authority._tokens.clear()
+    walk.note(ago=30)
+    loop.settle()
+    assert {one.status for one in loop.ward.refusals()} == {401}
+    assert loop.ward.counts() == {"Encounter": 2, "Procedure": 2}
+
+
 # -- when the order counts as fulfilled ---------------------------------------------------------------------------
 
 

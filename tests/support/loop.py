@@ -206,6 +206,10 @@ class Loop:
             self._seen[login] = sign_in(self.gateway.url, login, self.passwords[login])
         return self._seen[login]
 
+    def leave(self) -> None:
+        """All staff go home; they sign in again when they are needed."""
+        self._seen.clear()
+
     def refer(self, patient: str = "p1", *, take: bool = True, **said: str) -> Walk:
         """A clinician presses the button in a chart; the referral as the program has it once it was taken in."""
         clinician = Visitor(self.ward.served.url)
