@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import insert, select, update
 
+from peerfhir.errors import MappingFailed
 from peerfhir.pathway.referral import Referral
 from peerfhir.pathway.vocabulary import Status, TaskStatus
-from peerfhir.records import audit, referrals
+from peerfhir.records import audit, projection, referrals
 from peerfhir.records.database import reading, writing
 from peerfhir.records.schema import inbox_message, lane, outbox_message
 from tests.support import doors
@@ -86,12 +87,35 @@ def test_a_parked_message_is_run_again_once(operator, kept, owed, lite):
     assert operator.web.post(f"/admin/inbox/{kept}/rerun", headers=operator.headers()).status_code == 409
     answer = operator.web.post(f"/admin/outbox/{owed}/rerun?mode=current", headers=operator.headers())
     assert answer.status_code == 200, answer.text
-    assert answer.json["parent"] == owed
+    assert answer.json["parent"] == owed != answer.json["id"]
     assert operator.get(f"/admin/outbox/{answer.json['id']}").json["state"] == "ready"
     assert operator.web.post(f"/admin/outbox/{owed}/rerun", headers=operator.headers()).status_code == 409
     with reading(lite) as connection:
         lines = [one.subject for one in audit.latest(connection, "alpha") if one.action == "rerun"]
     assert lines == [f"outbox/{owed}", f"inbox/{kept}"]
+
+
+def test_a_parked_projection_is_run_again_too(lite, clock):
+    """Its row keeps its id; while the mapping still fails it stays parked, and says so."""
+    broken = [True]
+
+    def project(record, context):
+        if broken:
+            raise MappingFailed("A rule found nothing.", place="referral.map.yaml:3:1")
+        return ()
+
+    web = doors.app(lite, clock, project=project)
+    operator = doors.speaker(web, lite, clock, endpoint=None, scope="admin")
+    story = Referral("r1", "alpha", "p1", "PF-000001", Status.RECEIVED, TaskStatus.REQUESTED)
+    with writing(lite) as connection:
+        saved = referrals.save(connection, story, clock.now())
+        projection.park(connection, "referral", saved, MappingFailed("Nothing."), clock.now(), None)
+    (row,) = operator.get("/admin/outbox?state=parked").json["messages"]
+    for state in ("parked", "done"):
+        answer = operator.web.post(f"/admin/outbox/{row['id']}/rerun", headers=operator.headers())
+        assert (answer.status_code, answer.json["id"]) == (200, row["id"]), answer.text
+        assert operator.get(f"/admin/outbox/{row['id']}").json["state"] == state
+        broken.clear()
 
 
 def test_another_programs_messages_are_unknown(web_app, lite, clock, kept, owed):
