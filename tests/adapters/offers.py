@@ -14,7 +14,7 @@ def _offer(creates: str, updates: str, *, conditional: bool = False) -> Offer:
         updates=frozenset(updates.split()),
         reads=frozenset(),
         searches={},
-        conditional_create=conditional,
+        conditional_creates=frozenset(creates.split() if conditional else ()),
         software="test",
         read_at=None,
     )

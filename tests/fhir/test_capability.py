@@ -19,7 +19,7 @@ def test_our_statement_is_valid_and_offers_what_is_served() -> None:
     assert validate(statement) == ()
     offer = offer_of(statement)
     assert offer.creates == offer.updates == offer.reads == set(PARAMETERS)
-    assert offer.conditional_create
+    assert offer.conditional_creates == offer.creates
     assert offer.software == "PeerFHIR"
     assert {"status", "owner", "focus", "_id", "_lastUpdated"} <= offer.searches["Task"]
     security = statement["rest"][0]["security"]
@@ -33,8 +33,14 @@ def test_a_smaller_offer_is_said_as_it_is() -> None:
     offer = offer_of(statement)
     assert (offer.creates, offer.updates, offer.reads) == (frozenset(), {"Task"}, {"Task", "Patient"})
     assert set(offer.searches) == {"Patient"}
-    assert not offer.conditional_create
+    assert not offer.conditional_creates
     assert "interaction" not in statement["rest"][0]
+
+
+def test_a_conditional_create_is_offered_by_type() -> None:
+    entries = [{"type": "Observation", "conditionalCreate": True}, {"type": "Encounter", "conditionalCreate": False}]
+    entries += [{"type": "Procedure"}, {"type": "Task", "conditionalCreate": "true"}]
+    assert offer_of({"rest": [{"mode": "server", "resource": entries}]}).conditional_creates == {"Observation"}
 
 
 def test_somebody_elses_statement_never_surprises() -> None:

@@ -34,11 +34,20 @@ def test_each_personality_is_read_from_its_statement(engine, clock, personality,
 
 def test_the_endpoints_own_settings_speak_before_its_statement():
     endpoint = endpoint_at("http://h")
-    says_yes = Offer(conditional_create=True, searches={"Task": frozenset({"identifier"})})
-    says_no = replace(says_yes, conditional_create=False)
+    says_yes = Offer(
+        conditional_creates=frozenset({"Task", "Observation"}), searches={"Task": frozenset({"identifier"})}
+    )
+    says_no = replace(says_yes, conditional_creates=frozenset())
     assert once(says_yes, replace(endpoint, conditional_create=False), "Task") is Once.SEARCH
     assert once(says_yes, replace(endpoint, conditional_create=False), "Observation") is Once.NEITHER
     assert once(says_no, replace(endpoint, conditional_create=True), "Observation") is Once.CONDITIONAL
+
+
+def test_each_type_has_an_answer_of_its_own():
+    """One type that honours If-None-Exist says nothing about the others: theirs would be ignored, and doubled."""
+    offer = Offer(conditional_creates=frozenset({"Observation"}), searches={"Encounter": frozenset({"identifier"})})
+    found = {kind: once(offer, endpoint_at("http://h"), kind) for kind in ("Observation", "Encounter", "Procedure")}
+    assert found == {"Observation": Once.CONDITIONAL, "Encounter": Once.SEARCH, "Procedure": Once.NEITHER}
 
 
 def test_an_old_statement_serves_until_it_can_be_read_again(engine, clock):
@@ -78,7 +87,7 @@ def test_a_changed_statement_is_told_and_a_forgotten_one_is_read_again(engine, c
             probe.forget(connection, "h1")
         offer = Probe(engine, clock, "h1", ehr).offer()
         ehr.close()
-    assert not offer.conditional_create
+    assert not offer.conditional_creates
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
         "endpoint h1: its CapabilityStatement has changed"
     ]

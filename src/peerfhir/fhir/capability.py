@@ -25,7 +25,7 @@ class Offer:
     updates: frozenset[str] = frozenset()
     reads: frozenset[str] = frozenset()
     searches: Mapping[str, frozenset[str]] = field(default_factory=dict)  # type -> search parameters
-    conditional_create: bool = False
+    conditional_creates: frozenset[str] = frozenset()  # types whose create honours If-None-Exist
     software: str = ""
     read_at: datetime | None = None
 
@@ -83,7 +83,7 @@ def offer_of(statement: Json, read_at: datetime | None = None) -> Offer:
             for one in resources
             if one["type"] in _offering(resources, "search-type")
         },
-        conditional_create=any(one.get("conditionalCreate") is True for one in resources),
+        conditional_creates=frozenset(one["type"] for one in resources if one.get("conditionalCreate") is True),
         software=name if isinstance(name, str) else "",
         read_at=read_at,
     )

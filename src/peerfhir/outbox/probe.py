@@ -36,8 +36,8 @@ class Once(StrEnum):
 
 def once(offer: Offer, endpoint: EndpointSettings, resource_type: str) -> Once:
     """What this endpoint honours for one type; its own settings speak before its statement."""
-    said = offer.conditional_create if endpoint.conditional_create is None else endpoint.conditional_create
-    if said:
+    said = endpoint.conditional_create
+    if said or (said is None and resource_type in offer.conditional_creates):
         return Once.CONDITIONAL
     searchable = "identifier" in offer.searches.get(resource_type, frozenset())
     return Once.SEARCH if searchable else Once.NEITHER
