@@ -185,6 +185,10 @@ def test_nothing_is_written_about_someone_who_stopped(walking):
     page = peer.press(at, site.note())
     assert page.status == 422
     assert "stopped" in page.text
-    assert peer.open(at).status == 422
+    page = peer.open(at)
+    assert page.status == 422
+    assert "That cannot be done now" in page.text
+    assert "The person has stopped." in page.text
+    assert "did not understand" not in page.text
     assert peer.open(at.removesuffix("/note")).actions == {"/sign-out"}
     assert saved(site, at) == []

@@ -86,8 +86,10 @@ def _on_refusal(desk: Desk, refusal: Refusal) -> Response:
     """A refusal that no form took: most often something that is not there, or not for this reader."""
     fault = fault_of(refusal)
     key = f"refusal.{refusal.reason}"
-    lead = desk.words.say(key) if fault.status not in (403, 404) and desk.words.knows(key) else ""
-    return _page(desk, fault.status, lead=lead)
+    if fault.status in (403, 404):
+        return _page(desk, fault.status)
+    lead = desk.words.say(key) if desk.words.knows(key) else ""
+    return _page(desk, fault.status, "refused", lead)
 
 
 def _on_http(desk: Desk, error: HTTPException) -> Response:
