@@ -15,6 +15,31 @@ PRIMITIVES = frozenset((
     "markdown", "oid", "positiveInt", "string", "time", "unsignedInt", "uri", "url", "uuid", "xhtml",
 ))  # fmt: skip
 
+# resources of R4 that the index knows by name only
+_OTHER_RESOURCES = frozenset((
+    "Account", "ActivityDefinition", "AdverseEvent", "AllergyIntolerance", "AppointmentResponse",
+    "BiologicallyDerivedProduct", "BodyStructure", "CatalogEntry", "ChargeItem", "ChargeItemDefinition", "Claim",
+    "ClaimResponse", "ClinicalImpression", "CodeSystem", "CompartmentDefinition", "ConceptMap", "Contract", "Coverage",
+    "CoverageEligibilityRequest", "CoverageEligibilityResponse", "DetectedIssue", "DeviceDefinition", "DeviceMetric",
+    "DeviceRequest", "DeviceUseStatement", "DiagnosticReport", "DocumentManifest", "EffectEvidenceSynthesis",
+    "EnrollmentRequest", "EnrollmentResponse", "EventDefinition", "Evidence", "EvidenceVariable", "ExampleScenario",
+    "ExplanationOfBenefit", "FamilyMemberHistory", "GraphDefinition", "GuidanceResponse", "ImagingStudy",
+    "Immunization", "ImmunizationEvaluation", "ImmunizationRecommendation", "ImplementationGuide", "InsurancePlan",
+    "Invoice", "Library", "Linkage", "Measure", "MeasureReport", "Media", "Medication", "MedicationAdministration",
+    "MedicationDispense", "MedicationKnowledge", "MedicationRequest", "MedicationStatement", "MedicinalProduct",
+    "MedicinalProductAuthorization", "MedicinalProductContraindication", "MedicinalProductIndication",
+    "MedicinalProductIngredient", "MedicinalProductInteraction", "MedicinalProductManufactured",
+    "MedicinalProductPackaged", "MedicinalProductPharmaceutical", "MedicinalProductUndesirableEffect",
+    "MessageDefinition", "MolecularSequence", "NamingSystem", "NutritionOrder", "ObservationDefinition",
+    "OperationDefinition", "OrganizationAffiliation", "PaymentNotice", "PaymentReconciliation", "Person",
+    "PlanDefinition", "RequestGroup", "ResearchDefinition", "ResearchElementDefinition", "ResearchStudy",
+    "ResearchSubject", "RiskAssessment", "RiskEvidenceSynthesis", "Schedule", "SearchParameter", "Slot", "Specimen",
+    "SpecimenDefinition", "StructureDefinition", "StructureMap", "Substance", "SubstanceNucleicAcid",
+    "SubstancePolymer", "SubstanceProtein", "SubstanceReferenceInformation", "SubstanceSourceMaterial",
+    "SubstanceSpecification", "SupplyDelivery", "SupplyRequest", "TerminologyCapabilities", "TestReport", "TestScript",
+    "ValueSet", "VerificationResult", "VisionPrescription",
+))  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Element:
@@ -45,6 +70,10 @@ class Definitions:
     def is_type(self, name: str) -> bool:
         """Whether it is a primitive, a data type, a backbone element or a resource of the index."""
         return name in PRIMITIVES or name in self._types
+
+    def is_named(self, name: str) -> bool:
+        """Whether it is a type of R4, even one whose elements the index leaves out."""
+        return self.is_type(name) or name in _OTHER_RESOURCES
 
     def is_resource(self, name: str) -> bool:
         """Whether it is a resource type that can be written."""

@@ -9,7 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 from peerfhir.fhir.definitions import PRIMITIVES
-from peerfhir.fhir.fhirpath import functions
+from peerfhir.fhir.fhirpath import functions, standard
+from peerfhir.fhir.fhirpath.dialects import MAPPING
+from peerfhir.fhir.fhirpath.environment import Environment
+from peerfhir.fhir.fhirpath.library import EVERY_FUNCTION
+from peerfhir.fhir.fhirpath.model import Item, Model
 from peerfhir.fhir.fhirpath.parser import (
     Binary,
     Call,
@@ -27,9 +31,7 @@ from peerfhir.fhir.fhirpath.parser import (
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
 from peerfhir.fhir.fhirpath.types import EMPTY, Bound, Card, Scope, Shape, Static, joined
 
-WELL_KNOWN = {
-    "ucum": "http://unitsofmeasure.org", "sct": "http://snomed.info/sct", "loinc": "http://loinc.org",
-}  # fmt: skip
+WELL_KNOWN = standard.WELL_KNOWN
 ROOTS = frozenset(("context", "resource", "rootResource", "source"))
 ROOT_PLACE = "record"  # the Python name of the context in compiled code
 
@@ -37,21 +39,7 @@ _TEMPORAL = frozenset(("Date", "DateTime", "Time"))
 _FAMILY = {"Integer": "number", "Decimal": "number", "Date": "moment", "DateTime": "moment"}
 _PRINTABLE = frozenset(("String", "Integer", "Decimal", "Boolean", "Date", "DateTime", "Time"))
 _ARGUMENTS = {"where": (1, 1), "first": (0, 0), "exists": (0, 1), "not": (0, 0), "iif": (2, 3), "translate": (1, 1)}
-_KNOWN_ELSEWHERE = frozenset((
-    "empty", "all", "allTrue", "anyTrue", "allFalse", "anyFalse", "subsetOf", "supersetOf", "count", "distinct",
-    "isDistinct", "select", "repeat", "ofType", "sort", "single", "last", "tail", "skip", "take", "intersect",
-    "exclude", "union", "combine", "coalesce", "toBoolean", "toInteger", "toLong", "toDecimal", "toString",
-    "toDate", "toDateTime", "toTime", "toQuantity", "convertsToBoolean", "convertsToInteger",
-    "convertsToDecimal", "convertsToString", "convertsToDate", "convertsToDateTime", "convertsToTime",
-    "convertsToQuantity", "indexOf", "lastIndexOf", "substring", "startsWith", "endsWith", "contains", "upper",
-    "lower", "replace", "matches", "matchesFull", "replaceMatches", "length", "toChars", "trim", "split",
-    "join", "encode", "decode", "escape", "unescape", "abs", "ceiling", "exp", "floor", "ln", "log", "power",
-    "round", "sqrt", "truncate", "aggregate", "sum", "min", "max", "avg", "children", "descendants", "now",
-    "today", "timeOfDay", "lowBoundary", "highBoundary", "precision", "comparable", "is", "as", "type", "trace",
-    "defineVariable", "extension", "hasValue", "getValue", "resolve", "memberOf", "conformsTo", "subsumes",
-    "subsumedBy", "checkModifiers", "htmlChecks", "weight", "ordinal", "getResourceKey", "getReferenceKey",
-    "band", "fullUrl", "elementDefinition", "slice", "repeatAll",
-))  # fmt: skip
+_KNOWN_ELSEWHERE = EVERY_FUNCTION - (MAPPING.functions or frozenset())
 _INSTEAD = {
     "!=": "write (a = b).not()", "empty": "write .exists().not()", "last": "only .first() is there",
     "single": "write .first()", "coalesce": "write iif(a.exists(), a, b)", "+": "join texts with &",
@@ -104,6 +92,7 @@ class Expressions:
     def __init__(self, scope: Scope) -> None:
         places = {name: replace(bound, place=f"v_{at}") for at, (name, bound) in enumerate(scope.variables.items())}
         self._scope = replace(scope, variables=places)
+        self._model = Model(scope.definitions)
         self._functions: dict[str, Callable[[Any, Mapping[str, Any]], list[Any]]] = {}
 
     def function(self, text: str) -> Callable[[Any, Mapping[str, Any]], list[Any]]:
@@ -117,6 +106,8 @@ class Expressions:
         return known
 
     def _compile(self, text: str) -> Callable[[Any, Mapping[str, Any]], list[Any]]:
+        if self._scope.dialect.functions is None:
+            return self._whole(text)
         found = emit(text, self._scope)
         result = found.code if found.type.card == "many" else call("listed", found.code)
         places = [bound.place for bound in self._scope.variables.values()]
@@ -126,6 +117,16 @@ class Expressions:
         code = compile(tree, "<fhirpath>", "eval")
         inner = eval(code, runtime(self._scope))  # noqa: S307 - a tree built here from checked syntax, no text
         return lambda context, variables: inner(context, *(variables[name] for name in names))
+
+    def _whole(self, text: str) -> Callable[[Any, Mapping[str, Any]], list[Any]]:
+        """An expression of a dialect with the whole library, over JSON; for more than JSON there is `standard.path`."""
+        path = standard.path(text, self._scope, self._model)
+
+        def run(context: Any, variables: Mapping[str, Any]) -> list[Any]:
+            found = path(context, Environment(self._model, variables=variables))
+            return [one.value if type(one) is Item else one for one in found]
+
+        return run
 
 
 _CALLED = [
@@ -166,7 +167,7 @@ class _Emitter:
                 return self._member(node, focus)
             case Call():
                 return self._call(node, focus)
-            case Binary(operator="=" | "and" | "or" | "&"):
+            case Binary(operator=operator) if operator in (self.scope.dialect.operators or ()):
                 return self._binary(node, focus)
         raise _refused(node)
 
@@ -232,7 +233,7 @@ class _Emitter:
 
     def _call(self, node: Call, focus: Emitted) -> Emitted:
         limits = _ARGUMENTS.get(node.name)
-        if limits is None:
+        if limits is None or node.name not in (self.scope.dialect.functions or ()):
             raise _unsupported_function(node)
         if not limits[0] <= len(node.arguments) <= limits[1]:
             wanted = str(limits[0]) if limits[0] == limits[1] else f"{limits[0]} or {limits[1]}"

@@ -271,8 +271,9 @@ class _Parser:
             return Quantity(Decimal(text), following.text, token.offset)
         if "." in text:
             return Literal("decimal", Decimal(text), token.offset)
-        if len(text) > 10 or int(text) > 2**31 - 1:
-            raise ExpressionProblem("PM125", token.offset, "this number is larger than an Integer can be")
+        most, called = (2**63 - 1, "a Long") if token.text.endswith("L") else (2**31 - 1, "an Integer")
+        if len(text) > 19 or int(text) > most:
+            raise ExpressionProblem("PM125", token.offset, f"this number is larger than {called} can be")
         return Literal("integer", int(text), token.offset)
 
     def _invocation(self, base: Expression | None) -> Expression:
@@ -292,9 +293,17 @@ class _Parser:
         while not self._is(")"):
             if arguments:
                 self._need(",")
-            arguments.append(self._expression(0))
+            arguments.append(self._directed() if token.text == "sort" else self._expression(0))
         self._take()
         return Call(base, token.text, tuple(arguments), token.offset)
+
+    def _directed(self) -> Expression:
+        """A key of sort(), with asc or desc after it."""
+        key = self._expression(0)
+        if self._next.kind == "name" and self._next.text in ("asc", "desc"):
+            word = self._take()
+            return Unary("desc", key, word.offset) if word.text == "desc" else key
+        return key
 
     def _special(self, token: Token, base: Expression | None) -> Expression:
         if base is not None or token.text not in ("$this", "$index", "$total"):

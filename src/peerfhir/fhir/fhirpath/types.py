@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from peerfhir.fhir.definitions import Definitions
+from peerfhir.fhir.fhirpath.dialects import MAPPING, Dialect
 
 Card = Literal["one", "opt", "many"]  # exactly one, none or one, any number
 
@@ -109,6 +110,7 @@ class Scope:
     systems    %systems.alias -> URI
     tables     map name -> its codes, for translate()
     strict     documents of this house: closed names, no silent single values; else FHIRPath's own rules
+    dialect    which functions and operators there are
     """
 
     root: Static
@@ -118,6 +120,7 @@ class Scope:
     systems: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
     strict: bool = True
+    dialect: Dialect = MAPPING
 
     def step(self, base: Static, name: str) -> Step | None:
         """What `name` means below `base`, or None when it means nothing there."""
