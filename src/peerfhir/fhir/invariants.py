@@ -29,7 +29,7 @@ def check(resource: Object, path: str, base: Base, *, is_contained: bool = False
         _walk(resource, path, base, found, anchors)
         contained = resource.get("contained", [])
         if anchors or contained:
-            found += _local(resource, path, {one.get("id") for one in contained})
+            found += _local(resource, path, {str(one.get("id")) for one in contained})
             found += _contained(contained, path, anchors)
     rule = _BY_TYPE.get(resource["resourceType"])
     if rule is not None:
@@ -98,7 +98,7 @@ def _is_integer(number: Decimal, root: Object, place: str, key: str, base: Base)
     node: Any = root
     for step in [*place.split(".")[1:], key]:
         name, _, index = step.partition("[")
-        if "resourceType" in node:
+        if type(node.get("resourceType")) is str:
             kind = node["resourceType"]
         kind = base.keys(kind).get(name, (None, ""))[1] if base.is_type(kind) else ""
         node = node.get(name) if not index else node[name][int(index[:-1])]
@@ -135,7 +135,7 @@ def _local(resource: Object, path: str, ids: set[Any]) -> Iterator[Finding]:
 
 def _contained(contained: list[Any], path: str, anchors: set[str]) -> Iterator[Finding]:
     for at, one in enumerate(contained):
-        place, meta = f"{path}.contained[{at}]", one.get("meta", {})
+        place, meta = f"{path}.contained[{at}]", _meta(one)
         if "contained" in one:
             yield _broken(place, "A contained resource contains none itself (dom-2).")
         if f"#{one.get('id')}" not in anchors and not _names_container(one):
@@ -144,6 +144,12 @@ def _contained(contained: list[Any], path: str, anchors: set[str]) -> Iterator[F
             yield _broken(place, "A contained resource has no version and no time of change (dom-4).")
         if "security" in meta:
             yield _broken(place, "A contained resource has no labels of its own (dom-5).")
+
+
+def _meta(inner: Object) -> Object:
+    """The meta of a resource that has not been judged yet."""
+    meta = inner.get("meta")
+    return meta if type(meta) is dict else {}
 
 
 def _names_container(node: Any) -> bool:
@@ -200,10 +206,10 @@ def _bundle(resource: Object) -> Broken:
         yield ".total", "A total stands only in a searchset or a history (bdl-1)."
     seen: set[Any] = set()
     for at, one in enumerate(entries):
-        place, inner = f".entry[{at}]", one.get("resource", {})
+        place = f".entry[{at}]"
         yield from ((place, text) for text in _entry(one, kind))
         url = one.get("fullUrl")
-        key = (url, inner.get("meta", {}).get("versionId"))
+        key = (url, str(_meta(one.get("resource", {})).get("versionId")))
         if url is not None and kind != "history" and key in seen:
             yield f"{place}.fullUrl", "Another entry has the same fullUrl (bdl-7)."
         seen.add(key)

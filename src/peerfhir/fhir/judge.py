@@ -60,9 +60,12 @@ class Judge:
             compiled = self._compiled_for(name, self._claimed(resource, path, also, found))
             if not compiled.is_valid(resource):
                 found += compiled.findings(resource, path, strict=strict)
-            if not any(one.code == "structure" and one.severity == "error" for one in found[before:]):
+            # the invariants read lists, objects and texts where R4 has them: what is built otherwise is mended first
+            codes = {one.code for one in found[before:] if one.severity == "error"}
+            if not codes & {"structure", "value"}:
                 is_contained = depth > 0 and path.endswith("]")  # entries and parameters end in a name
                 found += invariants.check(resource, path, self._base, is_contained=is_contained)
+            if "structure" not in codes:
                 for place, inner in nested(resource, path):
                     self._judge(inner, place, (), strict, found, depth + 1)
 

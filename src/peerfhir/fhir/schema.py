@@ -28,6 +28,10 @@ _MONTH = rf"{_YEAR}(?:-(?:0[1-9]|1[0-2]))?"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
 _ZONE = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _HEX = "[0-9a-fA-F]"
+_REFERENCE = (
+    r"^(?:#\S*|urn:[A-Za-z0-9]+:\S+|https?://\S+|[A-Z][A-Za-z]+\?\S+"
+    r"|[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?)$"
+)
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 1024 * 1024, "pattern": r"\S"}
 _ADDRESS = {"type": "string", "pattern": r"^\S+$"}
 # every pattern runs in time linear in the text: the engine's regular expressions have no way back
@@ -239,6 +243,9 @@ class Types:
         return {"type": "array", "minItems": 1, "items": items}
 
     def _narrow(self, owner: str, slot: Slot, kind: str) -> Schema:
+        if owner == "Reference" and slot.name == "reference":
+            text = "This is not a reference: send Type/id, an http(s) address, a urn, or #id of a contained resource."
+            return said({"pattern": _REFERENCE}, "error", "value", text)
         if kind == "Reference" and kind in slot.targets:
             return targets(slot.targets[kind])
         if kind == "Quantity" and slot.simple:
