@@ -190,6 +190,38 @@ def test_each_feature_of_a_profile(what: str, elements: list[Json], right: Json,
     assert errors(made, observation(**wrong)) == []
 
 
+def test_an_extension_is_held_to_its_definition_wherever_it_stands() -> None:
+    url = "https://example.org/e"
+    defined = {**profile({"id": "Extension.url", "min": 1, "max": "1", "type": [{"code": "uri"}], "fixedUri": url},
+                         {"id": "Extension.value[x]", "min": 1, "max": "1", "type": [{"code": "boolean"}]},
+                         url=url, kind="Extension"), "kind": "complex-type"}  # fmt: skip
+    made = judge(defined)
+    assert errors(made, observation(extension=[{"url": url, "valueBoolean": True}])) == []
+    for extension in ({"url": url, "valueString": "x"}, {"url": url, "extension": [{"url": "x", "valueCode": "y"}]}):
+        assert errors(made, observation(extension=[extension])) != []
+        assert errors(made, observation(code={"extension": [extension]})) != []
+    assert errors(made, observation(extension=[{"url": "https://example.org/other", "valueString": "x"}])) == []
+
+
+def test_slices_that_differ_by_the_type_of_a_choice() -> None:
+    rows = [{"type": "value", "path": "code"}, {"type": "type", "path": "value"}]
+    elements: list[Json] = [
+        {"id": "Observation.component", "type": [{"code": "BackboneElement"}], "slicing": {"rules": "open", "discriminator": rows}},
+    ]
+    for kind, least in (("Quantity", 1), ("string", 0)):
+        at = f"Observation.component:as{kind}"
+        elements += [
+            {"id": at, "min": least, "type": [{"code": "BackboneElement"}]},
+            {"id": f"{at}.code", "min": 1, "max": "1", **CONCEPT, "patternCodeableConcept": {"text": "a"}},
+            {"id": f"{at}.value[x]", "min": 1, "max": "1", "type": [{"code": "Quantity"}, {"code": "string"}]},
+            {"id": f"{at}.value[x]:value{kind.title()}", "min": 0, "max": "1", "type": [{"code": kind}]},
+        ]
+    made = judge(profile(*elements))
+    right, wrong = {"code": {"text": "a"}, "valueQuantity": {"value": 1}}, {"code": {"text": "a"}, "valueString": "x"}
+    assert errors(made, observation(component=[right, wrong]), profiles=["https://example.org/p"]) == []
+    assert errors(made, observation(component=[wrong]), profiles=["https://example.org/p"]) != []
+
+
 def test_a_profile_that_is_not_at_hand_is_said() -> None:
     found = judge().findings(observation(meta={"profile": ["https://example.org/unknown"]}))
     assert [(one.severity, one.code) for one in found] == [("information", "not-supported")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from peerfhir.fhir import invariants
@@ -98,7 +98,16 @@ class Judge:
         made: Schema = {"$ref": f"#/$defs/{name}", "$defs": defs}
         if profiles:
             made["allOf"] = [self._profiles.overlay(url, defs) for url in profiles]
+        known = self._profiles.extensions
+        if known and "Extension" in defs:
+            each = [{"if": _url_in([url]), "then": self._profiles.overlay(url, defs)} for url in known]
+            rules = [*defs["Extension"]["allOf"], {"if": _url_in(known), "then": {"allOf": each}}]
+            defs["Extension"] = {**defs["Extension"], "allOf": rules}
         return made
+
+
+def _url_in(urls: Sequence[str]) -> Schema:
+    return {"properties": {"url": {"enum": list(urls)}}}
 
 
 def nested(resource: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.schema import PRIMITIVES, Base, Schema, Slot, binding, one_of, said, targets
@@ -41,6 +42,11 @@ class Profiles:
         """The type a profile is of; None for a profile that is not at hand."""
         one = self._definitions.get(url)
         return one["type"] if one else None
+
+    @cached_property
+    def extensions(self) -> tuple[str, ...]:
+        """The urls of the extensions that are defined here: they are held to their definition wherever they stand."""
+        return tuple(url for url in self.urls() if self.type_of(url) == "Extension")
 
     def is_base(self, url: str) -> bool:
         """Whether the url names a type of R4 itself."""

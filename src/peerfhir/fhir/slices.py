@@ -100,7 +100,7 @@ class Matcher:
             return None
         if by == "exists" and len(steps) == 1:
             return self._exists(child, slot)
-        kinds = [row["code"] for row in child.element.get("type", ())] if slot.is_choice else [slot.types[0]]
+        kinds = self._kinds(child, by) if slot.is_choice else [slot.types[0]]
         if len(kinds) != 1:
             if by == "type" and len(steps) == 1:
                 return {"anyOf": [{"required": [slot.key(one)]} for one in kinds]}
@@ -113,6 +113,11 @@ class Matcher:
             inner = self._by_slices(child, kinds[0]) if slot.many else None
             return {"required": [key], "properties": {key: inner}} if inner else None
         return {"required": [key], "properties": {key: {"contains": inner} if slot.many else inner}}
+
+    def _kinds(self, child: Node, by: str) -> list[str]:
+        """The types of a choice; for a discriminator by type those that its own slices name, if it has any."""
+        nodes = list(child.slices.values()) if by == "type" and child.slices else [child]
+        return [row["code"] for node in nodes for row in node.element.get("type", ())]
 
     def _by_slices(self, child: Node, kind: str) -> Schema | None:
         """A list whose own slices say what stands in it."""
