@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cmp_to_key
+from decimal import Decimal
+from functools import cmp_to_key, reduce
 from typing import Any
 
 from peerfhir.fhir.fhirpath import operators
-from peerfhir.fhir.fhirpath.environment import Environment, limited
+from peerfhir.fhir.fhirpath.environment import MAX_ITEMS, Environment, limited, too_many
 from peerfhir.fhir.fhirpath.model import Value, plain, plains, type_of
 from peerfhir.fhir.fhirpath.operators import key, misfit, one, truth
+from peerfhir.fhir.fhirpath.units import EXACT
 
 Values = Sequence[Value]
 Each = Callable[[list[Value], int], list[Value]]  # $this, $index -> result
@@ -122,7 +124,9 @@ def repeat(e: Environment, base: Values, project: Each) -> list[Value]:
                 if mark not in found:
                     found[mark] = result
                     following.append(result)
-        waiting = limited(following)
+        if len(found) > MAX_ITEMS:
+            raise too_many()
+        waiting = following
     return list(found.values())
 
 
@@ -231,6 +235,8 @@ def _of_one_type(base: Values) -> list[Value]:
 def total(e: Environment, base: Values) -> list[Value]:
     """sum(): nothing of nothing, since an unanswered form has no score."""
     found: list[Value] = []
+    if base and all(type(value) is Decimal for value in base):
+        return [reduce(EXACT.add, base)]
     for value in _of_one_type(base):
         found = operators.plus(found, [value]) if found else [value]
         if not found:

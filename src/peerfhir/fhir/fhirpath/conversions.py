@@ -9,7 +9,7 @@ from decimal import Decimal
 from peerfhir.fhir.fhirpath import temporal, units
 from peerfhir.fhir.fhirpath.environment import Environment
 from peerfhir.fhir.fhirpath.model import Quantity, Value
-from peerfhir.fhir.fhirpath.operators import EXACT, one
+from peerfhir.fhir.fhirpath.operators import one
 from peerfhir.fhir.fhirpath.temporal import Temporal
 
 Values = Sequence[Value]
@@ -128,8 +128,8 @@ def to_quantity(e: Environment, base: Values, unit: Values = ()) -> list[Value]:
     found = None if value is None else _quantity(value)
     if found is None or wanted is None:
         return [] if found is None else [found]
-    factor = units.convertible(str(wanted), found.unit)
-    return [] if factor is None else [Quantity(EXACT.multiply(found.value, factor), str(wanted))]
+    counted = units.converted(found.value, found.unit, str(wanted))
+    return [] if counted is None else [Quantity(counted, str(wanted))]
 
 
 def converts_to_quantity(e: Environment, base: Values, unit: Values = ()) -> list[Value]:

@@ -89,5 +89,10 @@ _MILLI = Decimal("0.001")
 def limited(values: list[Value]) -> list[Value]:
     """A collection that is not too large. Raises EvaluationProblem PM750."""
     if len(values) > MAX_ITEMS:
-        raise EvaluationProblem("PM750", f"a collection of more than {MAX_ITEMS} items is not evaluated")
+        raise too_many()
     return values
+
+
+def too_many() -> EvaluationProblem:
+    """A collection that is too large."""
+    return EvaluationProblem("PM750", f"a collection of more than {MAX_ITEMS} items is not evaluated")

@@ -62,7 +62,7 @@ class Route:
 
 
 _RESOURCE = frozenset(("Resource", "DomainResource"))
-_NOTHING: Mapping[str, tuple[Route, ...]] = {}
+Way = tuple[str, str, bool, str | None]  # a Route, flat: key, kind, whether the kind is certain, key beside
 
 
 class Model:
@@ -70,18 +70,19 @@ class Model:
 
     def __init__(self, definitions: Definitions) -> None:
         self.definitions = definitions
-        self._names: dict[str, Mapping[str, tuple[Route, ...]]] = {}
+        self._names: dict[str, Mapping[str, tuple[Way, ...]]] = {}
         self._keys: dict[str, Mapping[str, Route]] = {}
 
-    def names(self, kind: str) -> Mapping[str, tuple[Route, ...]]:
+    def names(self, kind: str) -> Mapping[str, tuple[Way, ...]]:
         """Name -> the keys that may hold it; a choice has one for each type."""
         known = self._names.get(kind)
         if known is None:
-            found: dict[str, tuple[Route, ...]] = {}
+            found: dict[str, tuple[Way, ...]] = {}
             for one in self._routes(kind):
                 element = self.definitions.element(kind, one.key)
                 name = (element.choice if element else None) or one.key
-                found[name] = (*found.get(name, ()), one)
+                way = (one.key, one.kind, one.kind not in _RESOURCE, one.beside)
+                found[name] = (*found.get(name, ()), way)
             known = self._names[kind] = found  # two threads may both build it; the results are equal
         return known
 
@@ -113,16 +114,16 @@ class Model:
             routes = self._names.get(item.kind)
             if routes is None:
                 routes = self.names(item.kind)
-            holder = item.value if type(item.value) is dict else item.extra if item.kind in PRIMITIVES else item.value
-            if holder is None:
-                continue
+            holder = item.value
             if type(holder) is not dict:
-                raise EvaluationProblem("PM712", "a single value stands where a structure is expected")
-            for route in routes.get(name, ()):
-                value = holder.get(route.key)
-                beside = holder.get(route.beside) if route.beside else None
-                if value is not None or beside is not None:
-                    _add(found, value, beside, route.kind, item)
+                holder = _below_single(item)
+            for key, kind, own, beside_key in routes.get(name, ()):
+                value = holder.get(key)
+                beside = holder.get(beside_key) if beside_key else None
+                if type(value) is list or beside is not None:
+                    _add(found, value, beside, kind, item)
+                elif value is not None:
+                    found.append(Item(value, kind if own else kind_of(value), None, item))
         return found
 
     def children(self, item: Value) -> list[Value]:
@@ -155,6 +156,13 @@ _PRIMITIVE_BASES = {
     "code": "string", "id": "string", "markdown": "string", "url": "uri", "canonical": "uri", "oid": "uri",
     "uuid": "uri", "positiveInt": "integer", "unsignedInt": "integer",
 }  # fmt: skip
+
+
+def _below_single(item: Item) -> Mapping[str, Json]:
+    """What stands beside a primitive. Raises EvaluationProblem where a structure is missing."""
+    if item.kind not in PRIMITIVES:
+        raise EvaluationProblem("PM712", "a single value stands where a structure is expected")
+    return item.extra if type(item.extra) is dict else {}
 
 
 def kind_of(resource: Json) -> str:
@@ -201,13 +209,13 @@ def plain(value: Value) -> Value:
     if type(held) is dict:
         return quantity_of(held) if kind in QUANTITIES and "comparator" not in held else value
     if type(held) is str:
-        family = system(kind)
-        return _moment(held, family) if family in temporal.DIGITS else held
+        return _moment(held, system(kind)) if kind in _MOMENTS else held
     if kind == "decimal" and type(held) is int:
         return Decimal(held)
     return held
 
 
+_MOMENTS = frozenset(("date", "dateTime", "instant", "time"))
 QUANTITIES = frozenset(("Quantity", "Age", "Duration", "Count", "Distance", "SimpleQuantity"))
 
 

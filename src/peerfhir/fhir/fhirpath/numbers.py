@@ -9,8 +9,9 @@ from typing import Any
 from peerfhir.fhir.fhirpath import temporal, units
 from peerfhir.fhir.fhirpath.environment import Environment
 from peerfhir.fhir.fhirpath.model import Quantity, Value
-from peerfhir.fhir.fhirpath.operators import EXACT, misfit, one, rounded
+from peerfhir.fhir.fhirpath.operators import misfit, one, rounded
 from peerfhir.fhir.fhirpath.temporal import Temporal
+from peerfhir.fhir.fhirpath.units import EXACT
 
 Values = Sequence[Value]
 _DIGITS = 8  # of a boundary when none are named
@@ -177,4 +178,4 @@ def comparable(e: Environment, base: Values, other: Values) -> list[Value]:
         return []
     if not (isinstance(left, Quantity) and isinstance(right, Quantity)):
         raise misfit("comparable() takes quantities")
-    return [units.unit(left.unit) is not None and units.convertible(left.unit, right.unit) is not None]
+    return [units.unit(left.unit) is not None and units.converted(left.value, left.unit, right.unit) is not None]

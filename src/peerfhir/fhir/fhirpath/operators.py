@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from peerfhir.fhir.fhirpath import temporal, units
 from peerfhir.fhir.fhirpath.model import Item, Quantity, Value, plain, type_of
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.fhir.fhirpath.temporal import Temporal
+from peerfhir.fhir.fhirpath.units import EXACT
 
-# decimal arithmetic everywhere; 28 digits as the standard asks, and more than a Long between steps
-EXACT = Context(prec=40, rounding=ROUND_HALF_UP, traps=[InvalidOperation, DivisionByZero, Overflow])
 _PLACES = Decimal("1e-28")
 
 Values = Sequence[Value]
@@ -34,6 +33,8 @@ def truth(values: Values) -> bool | None:
     """A collection as a condition: a Boolean is itself, any other single value is true, nothing is unknown."""
     if not values:
         return None
+    if len(values) == 1 and (values[0] is True or values[0] is False):
+        return bool(values[0])
     value = one(values)
     if value is None or value is True or value is False:
         return value
@@ -85,6 +86,8 @@ def same(left: Value, right: Value) -> bool | None:
     left, right = plain(left), plain(right)
     if left is None or right is None:
         return None
+    if type(left) is str and type(right) is str:
+        return left == right
     if isinstance(left, Temporal) and isinstance(right, Temporal):
         if (left.kind == "Time") != (right.kind == "Time"):
             return False
@@ -101,8 +104,8 @@ def _quantities(left: Value, right: Value) -> tuple[Decimal, Decimal] | None:
     one, other = _as_quantity(left), _as_quantity(right)
     if one is None or other is None:
         return None
-    factor = units.convertible(one.unit, other.unit)
-    return None if factor is None else (one.value, EXACT.multiply(other.value, factor))
+    counted = units.converted(other.value, other.unit, one.unit)
+    return None if counted is None else (one.value, counted)
 
 
 def _as_quantity(value: Value) -> Quantity | None:
@@ -117,6 +120,8 @@ def equal(left: Values, right: Values) -> list[Value]:
         return []
     if len(left) != len(right):
         return [False]
+    if len(left) == 1:
+        return given(same(left[0], right[0]))
     found = [same(a, b) for a, b in zip(left, right, strict=True)]
     if False in found:
         return [False]
@@ -142,8 +147,8 @@ def alike(left: Value, right: Value) -> bool:
         one, other = _as_quantity(left), _as_quantity(right)
         if one is None or other is None:
             return False
-        factor = units.convertible(_definite(one.unit), _definite(other.unit))
-        return factor is not None and _near(one.value, EXACT.multiply(other.value, factor))
+        counted = units.converted(other.value, _definite(other.unit), _definite(one.unit))
+        return counted is not None and _near(one.value, counted)
     return _plain_alike(left, right)
 
 

@@ -15,6 +15,7 @@ _REFUSED = {
     "GROUPREF": "a back-reference", "GROUPREF_EXISTS": "a back-reference", "ASSERT": "looking around",
     "ASSERT_NOT": "looking around",
 }  # fmt: skip
+_NESTED_SET = re.compile(r"\[\^?\[|\[[^\]]*(?:--|&&|~~|\|\|)")  # Python warns that their meaning will change
 _REPEATS = frozenset(("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"))
 _SAMPLES = [chr(at) for at in range(256)] + ["é", "Ω", "中", "\u2003", "😀"]
 
@@ -31,6 +32,8 @@ def compiled(pattern: str) -> re.Pattern[str]:
     """
     if len(pattern) > _MAX_PATTERN:
         raise UnsafePattern(f"the pattern is longer than {_MAX_PATTERN} characters")
+    if _NESTED_SET.search(pattern):
+        raise UnsafePattern("a [ that begins a set is written \\[")
     try:
         found = re.compile(pattern, re.DOTALL)
         tree = _parser.parse(pattern, re.DOTALL)

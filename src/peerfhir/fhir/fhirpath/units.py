@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from functools import lru_cache
+
+# decimal arithmetic everywhere; 28 digits as the standard asks, and more than a Long between steps
+EXACT = Context(prec=40, rounding=ROUND_HALF_UP, traps=[InvalidOperation, DivisionByZero, Overflow])
 
 CALENDAR = ("year", "month", "week", "day", "hour", "minute", "second", "millisecond")
 _CALENDAR_UCUM = {"week": "wk", "day": "d", "hour": "h", "minute": "min", "second": "s", "millisecond": "ms"}
@@ -96,14 +99,14 @@ def unit(text: str) -> Unit | None:
     return _Reader(words).whole()
 
 
-def convertible(left: str, right: str) -> Decimal | None:
-    """What a number of `right` is multiplied with to count `left`; None when they cannot be compared."""
-    if left == right:
-        return Decimal(1)
-    one, other = unit(left), unit(right)
+def converted(value: Decimal, given: str, wanted: str) -> Decimal | None:
+    """A number of one unit counted in another; None when they cannot be compared."""
+    if given == wanted:
+        return value
+    one, other = unit(given), unit(wanted)
     if one is None or other is None or one.dimensions != other.dimensions:
         return None
-    return other.factor / one.factor
+    return EXACT.divide(EXACT.multiply(value, one.factor), other.factor)
 
 
 class _Reader:

@@ -11,6 +11,7 @@ from peerfhir.fhir.fhirpath.model import Item, Json, Value
 from peerfhir.fhir.fhirpath.operators import misfit
 
 Values = Sequence[Value]
+_WEIGHED = frozenset(("Coding", "code", "string"))
 _STRUCTURES = "http://hl7.org/fhir/StructureDefinition/"
 WEIGHTS = (f"{_STRUCTURES}itemWeight", f"{_STRUCTURES}ordinalValue")
 _CONCEPT_WEIGHT = "http://hl7.org/fhir/concept-properties#itemWeight"
@@ -26,8 +27,8 @@ def weight(e: Environment, base: Values) -> list[Value]:
     for value in base:
         if type(value) is not Item:
             continue
-        item = _answer(value)
-        if item.kind not in ("Coding", "code", "string"):
+        item = value if value.kind == "Coding" else _answer(value)
+        if item.kind not in _WEIGHED:
             continue
         held = _own_weight(item)
         if held is None:
@@ -44,7 +45,9 @@ def _answer(item: Item) -> Item:
 
 
 def _in_extensions(holder: Json) -> Decimal | None:
-    for extension_ in (holder or {}).get("extension") or ():
+    if not holder or "extension" not in holder:
+        return None
+    for extension_ in holder["extension"]:
         if extension_.get("url") in WEIGHTS:
             for name in ("valueDecimal", "valueInteger"):
                 if name in extension_:
@@ -66,10 +69,11 @@ def _weight_of_questionnaire(e: Environment, item: Item) -> Decimal | None:
         e.weights = dict(_weights(e))
     coded = item.value if type(item.value) is dict else {"code": item.value}
     link = item.parent
-    while link is not None and not (type(link.value) is dict and "linkId" in link.value):
+    while link is not None:
+        if "linkId" in link.value:
+            return e.weights.get((link.value["linkId"], coded.get("system"), coded.get("code")))
         link = link.parent
-    place = link.value["linkId"] if link is not None else None
-    return e.weights.get((place, coded.get("system"), coded.get("code")))
+    return None
 
 
 def _weights(e: Environment) -> Iterator[tuple[tuple[Any, Any, Any], Decimal]]:
