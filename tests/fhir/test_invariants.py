@@ -71,6 +71,23 @@ def library(**data: Any) -> dict[str, Any]:
     return {"resourceType": "Library", "status": "active", "type": {"text": "x"}, "dataRequirement": [{"type": "Patient", **data}]}
 
 
+def library_trigger(**more: Any) -> dict[str, Any]:
+    return {"resourceType": "Library", "status": "active", "type": REASON,
+            "extension": [{"url": "http://x", "valueTriggerDefinition": {"type": "data-added", **more}}]}  # fmt: skip
+
+
+def listed(mode: str, **entry: Any) -> dict[str, Any]:
+    return {"resourceType": "List", "status": "current", "mode": mode, "entry": [{"item": {"reference": "Task/1"}, **entry}]}
+
+
+def group(actual: bool) -> dict[str, Any]:
+    return {"resourceType": "Group", "type": "person", "actual": actual, "member": [{"entity": {"reference": "Patient/1"}}]}
+
+
+def firm(**more: Any) -> dict[str, Any]:
+    return {"resourceType": "Organization", "name": "x", **more}
+
+
 def composed(kind: str) -> dict[str, Any]:
     return {"resource": section(text={"status": "generated", "div": "<div>x</div>"}) if kind == "Composition" else PATIENT}
 
@@ -97,6 +114,23 @@ RIGHT_AND_WRONG: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("tim-7", timing(duration=1, durationMax=2, durationUnit="h"), timing(durationMax=2)),
     ("tim-8", timing(count=1, countMax=2), timing(countMax=2)),
     ("tim-10", timing(when=["MORN"]), timing(when=["MORN"], timeOfDay=["10:00:00"])),
+    ("tim-9", timing(offset=5, when=["MORN"]), timing(offset=5, when=["C"])),
+    ("trd-1", library_trigger(data=[{"type": "Patient"}]), library_trigger(data=[{"type": "Patient"}], timingDate="2026")),
+    ("trd-2", library_trigger(data=[{"type": "Patient"}], condition={"language": "text/cql", "expression": "x"}),
+     library_trigger(condition={"language": "text/cql", "expression": "x"})),
+    ("app-3", visit(), visit(status="booked")),
+    ("app-4", visit(status="cancelled", cancelationReason=REASON), visit(cancelationReason=REASON)),
+    ("lst-2", listed("changes", deleted=True), listed("working", deleted=True)),
+    ("lst-3", listed("working", date="2026"), listed("changes", date="2026")),
+    ("grp-1", group(True), group(False)),
+    ("org-2", firm(address=[{"use": "work", "city": "x"}]), firm(address=[{"use": "home", "city": "x"}])),
+    ("org-3", firm(telecom=[{"use": "work", "system": "phone"}]), firm(telecom=[{"use": "home", "system": "phone"}])),
+    ("que-7", item(enableWhen=[{"question": "1", "operator": "exists", "answerBoolean": True}]),
+     item(enableWhen=[{"question": "1", "operator": "exists", "answerInteger": 1}])),
+    ("que-10", item(type="string", maxLength=5), item(type="date", maxLength=5)),
+    ("que-13", item(repeats=True, initial=[{"valueString": "x"}, {"valueString": "y"}]), item(initial=[{"valueString": "x"}, {"valueString": "y"}])),
+    ("inv-1", {"resourceType": "Parameters", "parameter": [{"name": "x", "valueString": "x"}]},
+     {"resourceType": "Parameters", "parameter": [{"name": "x", "valueString": "x", "resource": PATIENT}]}),
     ("prr-1", {**ORDER, "orderDetail": [REASON], "code": REASON}, {**ORDER, "orderDetail": [REASON]}),
     ("cpl-3", {**PLAN, "activity": [{"reference": {"reference": "Task/1"}}]},
      {**PLAN, "activity": [{"reference": {"reference": "Task/1"}, "detail": {"status": "scheduled"}}]}),

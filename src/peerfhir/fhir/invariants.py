@@ -39,7 +39,8 @@ def check(resource: Object, path: str, base: Base, *, is_contained: bool = False
 
 def unchecked(type_name: str, base: Base) -> tuple[str, ...]:
     """The invariants of a type and its backbone elements that nothing here looks at yet."""
-    known = {rule.key for rules in RULES.values() for rule in rules} | NATIVE
+    own = (rules for name, rules in RULES.items() if name.split(".")[0] == type_name)
+    known = {rule.key for rules in own for rule in rules} | NATIVE
     return tuple(
         sorted(key for key in base.all_rules(type_name) if key not in known and f"{key}.{type_name}" not in known)
     )

@@ -48,6 +48,18 @@ _ONE = {"oneOf": [{"required": ["path"]}, {"required": ["searchParam"]}]}
 _IS_DISPLAY = {"properties": {"type": {"const": "display"}}, "required": ["type"]}
 _WHEN = {"anyOf": [{"required": ["start"]}, {"required": ["end"]}]}
 _IS_GROUP = {"properties": {"type": {"const": "group"}}, "required": ["type"]}
+
+
+def _has_entry(name: str) -> Schema:
+    return {"properties": {"entry": {"contains": {"required": [name]}}}, "required": ["entry"]}
+
+
+def _no_home(name: str) -> Schema:
+    return {
+        "properties": {name: {"not": {"contains": {"properties": {"use": {"const": "home"}}, "required": ["use"]}}}}
+    }
+
+
 RULES: Mapping[str, tuple[Rule, ...]] = {
     "Extension": (Rule("ext-1", _EXTENSION, "An extension has either a value or extensions of its own (ext-1)."),),
     **dict.fromkeys(("Quantity", "Age", "Count", "Distance", "Duration"), (_QUANTITY,)),
@@ -75,7 +87,15 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule("tim-6", needs("periodMax", "period"), "periodMax needs period (tim-6)."),
         Rule("tim-7", needs("durationMax", "duration"), "durationMax needs duration (tim-7)."),
         Rule("tim-8", needs("countMax", "count"), "countMax needs count (tim-8)."),
+        Rule("tim-9", {"if": {"required": ["offset"]}, "then": {"required": ["when"], "properties": {"when": {"not": {
+            "contains": {"enum": ["C", "CM", "CD", "CV"]}}}}}},
+             "An offset needs an event it counts from (tim-9)."),
         Rule("tim-10", never("timeOfDay", "when"), "Give timeOfDay or when, not both (tim-10)."),
+    ),
+    "TriggerDefinition": (
+        Rule("trd-1", {"not": {"allOf": [{"required": ["data"]}, has_choice("timing")]}},
+             "A trigger has data or a timing, not both (trd-1)."),
+        Rule("trd-2", needs("condition", "data"), "A condition of a trigger needs its data (trd-2)."),
     ),
     "ServiceRequest": (Rule("prr-1", needs("orderDetail", "code"), "Details of an order need its code (prr-1)."),),
     "CarePlan.activity": (Rule("cpl-3", never("detail", "reference"), "Give detail or reference, not both (cpl-3)."),),
@@ -92,23 +112,51 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule("cmp-1", has("text", "entry", "section"), "A section needs text, entries or sections (cmp-1)."),
         Rule("cmp-2", never("emptyReason", "entry"), "A reason for being empty needs an empty section (cmp-2)."),
     ),
-    "List": (Rule("lst-1", never("emptyReason", "entry"), "A reason for being empty needs an empty list (lst-1)."),),
+    "List": (
+        Rule("lst-1", never("emptyReason", "entry"), "A reason for being empty needs an empty list (lst-1)."),
+        Rule("lst-2", {"if": _has_entry("deleted"), "then": {"properties": {"mode": {"const": "changes"}}}},
+             "Entries are deleted only in a list of changes (lst-2)."),
+        Rule("lst-3", {"if": _has_entry("date"), "then": {"properties": {"mode": {"const": "working"}}}},
+             "Entries have a date only in a working list (lst-3)."),
+    ),
+    "Group": (Rule("grp-1", {"if": {"required": ["member"]}, "then": {"properties": {"actual": {"const": True}}}},
+                   "Only an actual group has members (grp-1)."),),
+    "Parameters.parameter": (
+        Rule("inv-1", {"oneOf": [{"required": ["resource"]}, {"required": ["part"]}, has_choice("value"),
+                                 {"not": {"anyOf": [has("resource", "part"), has_choice("value")]}}]},
+             "A parameter has a value, a resource or parts (inv-1)."),
+    ),
     "Patient.contact": (
         Rule("pat-1", has("name", "telecom", "address", "organization"),
              "A contact needs a name, a telecom, an address or an organization (pat-1)."),
     ),
-    "Organization": (Rule("org-1", has("identifier", "name"), "Give an identifier or a name (org-1)."),),
+    "Organization": (
+        Rule("org-1", has("identifier", "name"), "Give an identifier or a name (org-1)."),
+        Rule("org-2", _no_home("address"), "An address of an organization is not a home (org-2)."),
+        Rule("org-3", _no_home("telecom"), "A telecom of an organization is not at home (org-3)."),
+    ),
     "Consent": (Rule("ppc-1", has("policy", "policyRule"), "A consent needs policy or policyRule (ppc-1)."),),
     "AuditEvent.entity": (Rule("sev-1", never("name", "query"), "Give name or query, not both (sev-1)."),),
     "Appointment.participant": (
         Rule("app-1", has("type", "actor"), "A participant needs a type or an actor (app-1)."),
     ),
     "Appointment": (
+        Rule("app-3", {"if": {"not": {"properties": {"status": {"enum": ["proposed", "cancelled", "waitlist"]}}}},
+                       "then": {"required": ["start", "end"]}},
+             "Only a proposed, cancelled or waitlisted appointment has no start and end (app-3)."),
+        Rule("app-4", {"if": {"required": ["cancelationReason"]},
+                       "then": {"properties": {"status": {"enum": ["cancelled", "noshow"]}}}},
+             "Only what was cancelled or missed has a reason for it (app-4)."),
         Rule("app-2", {"oneOf": [{"required": ["start", "end"]}, {"not": _WHEN}]},
              "Give start and end, or neither (app-2)."),
     ),
     "Goal.target": (
         Rule("gol-1", {"if": has_choice("detail"), "then": has("measure")}, "A detail needs its measure (gol-1)."),
+    ),
+    "Questionnaire.item.enableWhen": (
+        Rule("que-7", {"if": {"properties": {"operator": {"const": "exists"}}, "required": ["operator"]},
+                       "then": {"required": ["answerBoolean"]}},
+             "Whether an answer exists is said with a boolean (que-7)."),
     ),
     "QuestionnaireResponse.item": (
         Rule("qrs-1", never("answer", "item"), "Items stand below the answer or below the item, not both (qrs-1)."),
@@ -125,6 +173,12 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
              "Only a choice has answer options (que-5)."),
         Rule("que-6", {"if": _IS_DISPLAY, "then": {"not": has("required", "repeats")}},
              "A display is neither required nor repeated (que-6)."),
+        Rule("que-10", {"if": {"required": ["maxLength"]}, "then": {"properties": {"type": {"enum": [
+            "boolean", "decimal", "integer", "string", "text", "url", "open-choice"]}}}},
+             "Only a simple question has a greatest length (que-10)."),
+        Rule("que-13", {"if": {"properties": {"initial": {"minItems": 2}}, "required": ["initial"]},
+                        "then": {"properties": {"repeats": {"const": True}}, "required": ["repeats"]}},
+             "Several initial values need a question that repeats (que-13)."),
         Rule("que-8", {"if": {"properties": {"type": {"enum": ["group", "display"]}}, "required": ["type"]},
                        "then": {"not": {"required": ["initial"]}}},
              "A group or a display has no initial value (que-8)."),
