@@ -25,7 +25,8 @@ from peerfhir.practice.visitor import PageRefused
 from peerfhir.records.database import reading
 from peerfhir.records.schema import attempt, audit, inbox_message, outbox_message
 from tests.support.caller import Caller, exchange
-from tests.support.loop import Loop, Walk, running
+from tests.support.loop import Loop, Walk
+from tests.support.scene import running
 
 CANARIES = {
     name: f"zq{name}canary"

@@ -17,7 +17,7 @@ from fhirpy.base.exceptions import AuthorizationError, MultipleResourcesFound, O
 
 from peerfhir.wiring import Worker
 from tests.support.caller import ask_token
-from tests.support.loop import RunningClock, furnish
+from tests.support.scene import RunningClock, furnish
 from tests.support.served import Served
 
 MRN = "urn:interop:mrn"

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests.support.loop import Loop, running
+from tests.support.loop import Loop
+from tests.support.scene import running
 
 LoopOf = Callable[..., Loop]
 

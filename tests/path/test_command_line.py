@@ -22,9 +22,9 @@ from joserfc.jwk import ECKey, KeySet
 
 from peerfhir.fhir.writer import write
 from peerfhir.practice.visitor import Visitor
-from tests.path.test_bad_input import order
-from tests.path.test_configuration import PEERFHIR, run
+from tests.path.accepted import order
 from tests.support.caller import Answer, Caller, ask_token, exchange
+from tests.support.console import PEERFHIR, run
 from tests.support.house import ROOT
 from tests.support.loop import sign_in
 from tests.support.postgres import free_port

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from tests.support.console import run
 from tests.support.house import ROOT
 from tests.support.postgres import free_port
 
-PEERFHIR = Path(sys.executable).with_name("peerfhir")
-PATIENCE_SECONDS = 60
 Break = Callable[[Path], object]
-
-
-def run(folder: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """The console script, as it is started by whoever operates it."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PEERFHIR_", "COV_", "PYTEST"))}
-    return subprocess.run(
-        [PEERFHIR, *words], cwd=folder, env=clean | environ, capture_output=True, text=True,
-        timeout=PATIENCE_SECONDS, check=False,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

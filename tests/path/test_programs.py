@@ -21,8 +21,10 @@ from peerfhir.records.schema import inbox_message, outbox_message
 from peerfhir.records.schema import metadata as record_tables
 from tests.support.caller import Answer, Caller
 from tests.support.house import ROOT
-from tests.support.loop import Loop, RunningClock, Walk, furnish, open_ward, people
+from tests.support.loop import Loop, Walk
+from tests.support.scene import RunningClock, furnish, people
 from tests.support.served import Served
+from tests.support.ward import open_ward
 
 NAMES = ("riverside", "lakeside")
 ALL = ("attendance", "summary", "scores", "item-level")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.path.test_bad_input import SEED, Site, opened, order
+from tests.path.accepted import SEED, Site, opened, order
 
 BUNDLES = 150
 Fault = Callable[[random.Random, dict[str, Any], Site], None]
