@@ -62,11 +62,11 @@ def test_what_is_no_json_is_refused_with_its_place(data: bytes, place: str) -> N
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e99999", "1e9999999999999999999", "9" * 5000,
                                   "0." + "1" * 5000])  # fmt: skip
 def test_a_number_beyond_measure_is_refused(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert place_of(text.encode()) == "1:1"
     assert place_of(f'["NaN",\n 1.5, {text}]'.encode()) == "2:7"
     assert place_of(f'{{"a":{text}}}'.encode()) == "1:6"
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 5  # CPU seconds: quadratic reading would take minutes
 
 
 def test_the_depth_is_exact() -> None:
@@ -84,10 +84,10 @@ def test_the_size_is_exact() -> None:
 
 
 def test_a_long_list_is_read_in_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert len(read(b"[" + b"[]," * 100_000 + b"1]")) == 100_001
     place_of(b'{"a":1,' + b'"b":[1,2,3],' * 50_000 + b'"c":1}')
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 15  # CPU seconds: quadratic reading would take minutes
 
 
 def test_what_json_does_not_have_is_not_written() -> None:
