@@ -62,6 +62,7 @@ class Route:
 
 
 _RESOURCE = frozenset(("Resource", "DomainResource"))
+_FEW = 3
 Way = tuple[str, str, bool, str | None]  # a Route, flat: key, kind, whether the kind is certain, key beside
 
 
@@ -71,6 +72,7 @@ class Model:
     def __init__(self, definitions: Definitions) -> None:
         self.definitions = definitions
         self._names: dict[str, Mapping[str, tuple[Way, ...]]] = {}
+        self._choices: dict[tuple[str, str], dict[str, Way]] = {}
         self._keys: dict[str, Mapping[str, Route]] = {}
 
     def names(self, kind: str) -> Mapping[str, tuple[Way, ...]]:
@@ -117,14 +119,28 @@ class Model:
             holder = item.value
             if type(holder) is not dict:
                 holder = _below_single(item)
-            for key, kind, own, beside_key in routes.get(name, ()):
+            ways: Sequence[Way] = routes.get(name, ())
+            if len(ways) > _FEW:  # a choice of many types: look only for what is there
+                ways = self._present(item.kind, name, ways, holder)
+            for key, kind, own, beside_key in ways:
                 value = holder.get(key)
                 beside = holder.get(beside_key) if beside_key else None
-                if type(value) is list or beside is not None:
+                if beside is not None:
                     _add(found, value, beside, kind, item)
+                elif type(value) is list:
+                    for one in value:
+                        if one is not None:
+                            found.append(Item(one, kind if own else kind_of(one), None, item))
                 elif value is not None:
                     found.append(Item(value, kind if own else kind_of(value), None, item))
         return found
+
+    def _present(self, kind: str, name: str, ways: Sequence[Way], holder: Mapping[str, Json]) -> Sequence[Way]:
+        by_key = self._choices.get((kind, name))
+        if by_key is None:
+            by_key = self._choices[kind, name] = {key: way for way in ways for key in (way[0], way[3]) if key}
+        found = [by_key[key] for key in holder if key in by_key]
+        return found if len(found) < 2 else list(dict.fromkeys(found))
 
     def children(self, item: Value) -> list[Value]:
         """Everything one level below an item, in the order of its JSON."""
