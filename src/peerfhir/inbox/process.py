@@ -99,23 +99,26 @@ class Inbox:
         self._read_order = read_order or Intake(mappings, frozenset(office.recipients))  # type: ignore[arg-type]
 
     def run_once(self, limit: int = DEFAULT_BATCH) -> int:
-        """Lease what is due, oldest first, and work on it; how many were done, parked or put off.
+        """Work on what is due, oldest first; how many were done, parked or put off.
 
         Raises  DatabaseBusy (later)
         """
-        if self._stopping.is_set():
-            return 0
-        leased = self._claim(limit)
-        for kept in leased:
+        handled = 0
+        while handled < limit and not self._stopping.is_set() and (kept := self._claim()) is not None:
             self._work_on(kept)
-        return len(leased)
+            handled += 1
+        return handled
 
     def stop(self) -> None:
-        """Begin nothing more; what was leased and not begun goes back."""
+        """Begin nothing more."""
         self._stopping.set()
 
-    def _claim(self, limit: int) -> list[Kept]:
-        """Commits `attempts + 1` and the lease before any work: a message that kills its worker is counted."""
+    def _claim(self) -> Kept | None:
+        """Lease the oldest message that is due.
+
+        Commits `attempts + 1` and the lease before any work: a message that kills its worker is counted. One at a
+        time, so that no other message is counted with it.
+        """
         now = self._clock.now()
         free = or_(
             _MESSAGE.state == "ready",
@@ -125,31 +128,28 @@ class Inbox:
             select(_MESSAGE.id)
             .where(free, _MESSAGE.due_at <= now)
             .order_by(_MESSAGE.received_at, _MESSAGE.id)
-            .limit(limit)
+            .limit(1)
             .with_for_update(skip_locked=True)
         )
-        leased = []
         with writing(self._engine) as connection:
-            for message_id in connection.execute(due).scalars().all():
-                row = connection.execute(
-                    update(inbox_message)
-                    .where(_MESSAGE.id == message_id)
-                    .values(
-                        state="leased",
-                        lease_owner=self._owner,
-                        lease_epoch=_MESSAGE.lease_epoch + 1,
-                        lease_until=now + timedelta(seconds=_LEASE_SECONDS),
-                        attempts=_MESSAGE.attempts + 1,
-                    )
-                    .returning(*(_MESSAGE[name] for name in Kept.__dataclass_fields__))
-                ).one()
-                leased.append(Kept(**row._mapping))  # noqa: SLF001 - public in spite of its name
-        return leased
+            message_id = connection.execute(due).scalar_one_or_none()
+            if message_id is None:
+                return None
+            row = connection.execute(
+                update(inbox_message)
+                .where(_MESSAGE.id == message_id)
+                .values(
+                    state="leased",
+                    lease_owner=self._owner,
+                    lease_epoch=_MESSAGE.lease_epoch + 1,
+                    lease_until=now + timedelta(seconds=_LEASE_SECONDS),
+                    attempts=_MESSAGE.attempts + 1,
+                )
+                .returning(*(_MESSAGE[name] for name in Kept.__dataclass_fields__))
+            ).one()
+        return Kept(**row._mapping)  # noqa: SLF001 - public in spite of its name
 
     def _work_on(self, kept: Kept) -> None:
-        if self._stopping.is_set():
-            self._end(kept, {"state": "ready", "attempts": kept.attempts - 1})
-            return
         if kept.attempts > _MOST_ATTEMPTS:  # nobody put it off so often: its workers have died over it
             self._park(kept, "worker-died", "Every worker that began it ended before it was done.")
             return
