@@ -37,6 +37,7 @@ from peerfhir.records.schema import (
     referral,
 )
 from tests.support.killer import Deadly
+from tests.support.orders import as_sent
 
 pytestmark = pytest.mark.storm
 
@@ -142,8 +143,7 @@ def the_order(store: list[dict[str, Any]]) -> list[dict[str, Any]]:
     around = [one for one in first if one["resourceType"] in ("Organization", "PractitionerRole")]
     who = [one for one in first if f"Patient/{one['id']}" == task["for"]["reference"]]
     made = [one for one in first if one["resourceType"] in ("ServiceRequest", "Task", "Consent")]
-    bare = [{key: value for key, value in one.items() if key != "text"} for one in (*who, *around, *made)]
-    return [{**one, "meta": {"profile": one.get("meta", {}).get("profile", [])}} for one in bare]
+    return as_sent((*who, *around, *made))
 
 
 def exported(stage: Deadly) -> list[dict[str, Any]]:
