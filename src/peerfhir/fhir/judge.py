@@ -20,7 +20,7 @@ class Judge:
     """Everything that is known about right and wrong: the base, and the profiles of a site. Made once, then shared.
 
     Each pair of type and profiles has a schema of its own, made on first use (10-40 ms). Measured, one schema with all
-    types behind `if/then` costs ten times as much to make and as much to run: hence a resource inside a resource is
+    types behind `if/then` costs ten times as much to make: hence a resource inside a resource is
     asked by itself.
     """
 

@@ -174,23 +174,31 @@ class ClientSession:
         if self._endpoint is None:
             return
         keys = {"program_id": self._caller.program_id, "endpoint": self._endpoint.id}
-        new = []
-        for change in changes:
-            theirs = _below(self._endpoint, change.full_url)
-            if theirs is None:
+        told = {f"{one.type}/{one.id}": _below(self._endpoint, one.full_url) for one in changes}
+        made = {f"{one.type}/{one.id}" for one in changes if one.method == "create"}  # nobody has a row for these
+        known = self._remembered([local for local, theirs in told.items() if theirs and local not in made])
+        now, new = self._own.clock.now(), []
+        for local, theirs in told.items():
+            if theirs is None or theirs == known.get(local):
                 continue
-            key = {**keys, "local": f"{change.type}/{change.id}"}
-            values = {"reference": theirs, "etag": None, "at": self._own.clock.now()}
-            if change.method == "create":  # its id was made a moment ago: nobody has a row for it
+            key, values = {**keys, "local": local}, {"reference": theirs, "etag": None, "at": now}
+            if local in made:
                 new.append({**key, **values})
-            elif theirs != self._remembered(key):
+            else:
                 insert_or_update(self._connection, remote, tuple(key), {**key, **values}, values)
         if new:
             self._connection.execute(insert(remote), new)
 
-    def _remembered(self, key: dict[str, str]) -> str | None:
-        row = select(remote.c.reference).where(*(remote.c[name] == value for name, value in key.items()))
-        return self._connection.execute(row).scalar_one_or_none()
+    def _remembered(self, local: Sequence[str]) -> dict[str, str]:
+        """The addresses we have of these already."""
+        if not local or self._endpoint is None:
+            return {}
+        query = select(remote.c.local, remote.c.reference).where(
+            remote.c.program_id == self._caller.program_id,
+            remote.c.endpoint == self._endpoint.id,
+            remote.c.local.in_(local),
+        )
+        return {row.local: row.reference for row in self._connection.execute(query)}
 
 
 class _WatchedStore(Store):
