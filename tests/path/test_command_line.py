@@ -148,8 +148,7 @@ def test_wrong_usage_is_exit_code_2_and_a_refusal_is_1(place: Place) -> None:
     ]  # fmt: skip
     refused = [
         ("clients", "add", "x", "--scope", "everything"), ("clients", "revoke", "nobody"),
-        ("clients", "add", "x", "--scope", "system/*.rs", "--endpoint", "y"),
-        ("users", "add", "x", "--role", "king", "--program", "y"), ("users", "add", "x", "--role", "king"),
+        ("users", "add", "x", "--role", "king"),
         ("users", "add", "x", "--role", "peer", "--credential-until", "someday"),
         ("inbox", "show", "nothing"), ("outbox", "rerun", "1"), ("trace", "nothing"), ("practice", "--mood", "gloomy"),
     ]  # fmt: skip
@@ -240,7 +239,6 @@ def test_a_referral_is_followed_from_the_command_line(place: Place) -> None:
         assert (received["state"], received["source"], received["program_id"]) == ("ready", "general", "riverside")
         assert place.done("work", "--once") == "2 message(s) handled\n"  # the order in, its status out
         assert [row["state"] for row in rows(place.done("inbox", "list", "--state", "done"))] == ["done"]
-        assert place.done("inbox", "list", "--state", "parked") == "none\n"
         shown = place.done("inbox", "show", received["id"])
         assert told(shown, "record_type") == "referral"
         assert "Vega" not in shown
@@ -252,9 +250,8 @@ def test_a_referral_is_followed_from_the_command_line(place: Place) -> None:
         assert "Received by peer team" in place.done("outbox", "show", status["id"], "--body")
         assert place.run("outbox", "rerun", status["id"]).returncode == 1  # only what is parked is run again
         assert place.run("inbox", "rerun", received["id"]).returncode == 1
-        ways = [told(shown, "referral_id"), "PF-000001", received["id"]]
-        stories = [place.done("trace", way) for way in ways]
-        assert stories[0] == stories[1] == stories[2]
+        stories = [place.done("trace", way) for way in ("PF-000001", received["id"])]
+        assert stories[0] == stories[1]
         assert "Vega" not in stories[0]
         assert sign_in(place.gateway, "rosa", rosa).open("/referrals").text
         _what_is_parked_can_be_run_again(place, Caller(place.gateway, client["id"], client["secret"]))
