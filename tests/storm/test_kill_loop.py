@@ -49,7 +49,8 @@ SHARES = {
     "worker": {"REFERRED": 5, "MATCHED": 4, "TOGETHER": 8, "THEIR CHOICE": 3},
 }
 # The smallest lease that config allows is a little longer than connect + total.
-DEADLINES = "connect_seconds: 0.3\nread_seconds: 1\ntotal_seconds: 1\nlease_seconds: 1.4\n"
+LEASE_SECONDS = 1.4
+DEADLINES = f"connect_seconds: 0.3\nread_seconds: 1\ntotal_seconds: 1\nlease_seconds: {LEASE_SECONDS}\n"
 SAID = ("Sent", "Received by peer team", "Being reviewed", "In contact", "First meeting done", "Working together",
         "Referral closed")  # fmt: skip
 CHART = ("Encounter", "DocumentReference", "Procedure", "Observation", "QuestionnaireResponse")
@@ -209,9 +210,9 @@ def judge_ours(url: str, store: list[dict[str, Any]]) -> int:
             order = json.loads(
                 connection.execute(select(referral.c.body).where(referral.c.task_id.is_not(None))).scalar_one()
             )
-            died = connection.execute(
-                select(func.count()).select_from(attempt).where(attempt.c.ended_at.is_(None))
-            ).scalar_one()
+            tries = connection.execute(
+                select(attempt.c.outbox_id, attempt.c.started_at, attempt.c.ended_at).order_by(attempt.c.id)
+            ).all()
             begun = connection.execute(select(func.sum(inbox_message.c.attempts))).scalar_one()
     finally:
         engine.dispose()
@@ -220,7 +221,15 @@ def judge_ours(url: str, store: list[dict[str, Any]]) -> int:
     assert set(inbox) == {"done"}
     assert ordered == 1
     assert (meetings, scores, len(order["attempts"])) == (6, 1, 1), "three notes, a group of three, a score, a call"
+    died = sum(1 for one in tries if one.ended_at is None)
     print(f"{died} attempts at sending and {begun - 1} at taking in died with a worker; outbox {dict(states)}")
+    waits = [
+        (after.started_at - before.started_at).total_seconds()
+        for before, after in pairwise(sorted(tries, key=lambda one: (one.outbox_id, one.started_at)))
+        if before.outbox_id == after.outbox_id and before.ended_at is None
+    ]
+    print("gone on after", " ".join(f"{one:.1f}" for one in waits), "s")
+    assert min(waits, default=LEASE_SECONDS) >= LEASE_SECONDS - 0.05, "gone on while the lease held"
     late = [one for one in store if datetime.fromisoformat(one["at"]) > stopped and one["source"] != "hospital"]
     closing = [one for one in store if one["type"] == "Task"][-1]
     assert [one["type"] for one in late if one["type"] != "Task"] == []
