@@ -43,6 +43,7 @@ _FASTEST_POLL_SECONDS = 0.05
 _SLOWEST_POLL_SECONDS = 0.5
 _TURN_SECONDS = 0.25  # how long a turn waits for hospitals; slower answers are found by later turns
 _FINISH_SECONDS = 8.0
+_SWITCH_SECONDS = 0.0005
 BLOCKING_THREADS = 256  # two workers with these hold against 400 slow clients; see docs/operating.md
 BACKPRESSURE = 1000
 BACKLOG = 2048
@@ -488,6 +489,9 @@ def web_from_environment() -> Flask:
     """The web app of one server process; what `peerfhir serve` hands to the server."""
     from peerfhir.logs import set_up
 
+    # A thread that holds the database's turn gives the interpreter away at each statement; with the usual 5 ms it
+    # would wait that long for threads that are only computing, and everybody else with it.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     set_up()
     return House.open(Path(os.environ.get("PEERFHIR_CONFIG", "config")), os.environ).web()
 
