@@ -12,9 +12,18 @@ from peerfhir.fhir.rules import RULES
 
 ORDER: dict[str, Any] = {"resourceType": "ServiceRequest", "status": "active", "intent": "order",
                          "subject": {"reference": "Patient/1"}}  # fmt: skip
-SEEN: dict[str, Any] = {"resourceType": "Observation", "status": "final", "code": {"coding": [{"system": "s", "code": "a"}]}}
+SEEN: dict[str, Any] = {
+    "resourceType": "Observation",
+    "status": "final",
+    "code": {"coding": [{"system": "s", "code": "a"}]},
+}
 CONDITION: dict[str, Any] = {"resourceType": "Condition", "subject": {"reference": "Patient/1"}}
-PLAN: dict[str, Any] = {"resourceType": "CarePlan", "status": "active", "intent": "plan", "subject": {"reference": "Patient/1"}}
+PLAN: dict[str, Any] = {
+    "resourceType": "CarePlan",
+    "status": "active",
+    "intent": "plan",
+    "subject": {"reference": "Patient/1"},
+}
 TASK: dict[str, Any] = {"resourceType": "Task", "status": "requested", "intent": "order"}
 FORM: dict[str, Any] = {"resourceType": "Questionnaire", "status": "active"}
 PATIENT: dict[str, Any] = {"resourceType": "Patient"}
@@ -64,11 +73,21 @@ def goal(**target: Any) -> dict[str, Any]:
 
 
 def visit(**more: Any) -> dict[str, Any]:
-    return {"resourceType": "Appointment", "status": "proposed", "participant": [{"status": "accepted", "actor": {"reference": "Patient/1"}}], **more}
+    return {
+        "resourceType": "Appointment",
+        "status": "proposed",
+        "participant": [{"status": "accepted", "actor": {"reference": "Patient/1"}}],
+        **more,
+    }
 
 
 def library(**data: Any) -> dict[str, Any]:
-    return {"resourceType": "Library", "status": "active", "type": {"text": "x"}, "dataRequirement": [{"type": "Patient", **data}]}
+    return {
+        "resourceType": "Library",
+        "status": "active",
+        "type": {"text": "x"},
+        "dataRequirement": [{"type": "Patient", **data}],
+    }
 
 
 def library_trigger(**more: Any) -> dict[str, Any]:
@@ -77,11 +96,21 @@ def library_trigger(**more: Any) -> dict[str, Any]:
 
 
 def listed(mode: str, **entry: Any) -> dict[str, Any]:
-    return {"resourceType": "List", "status": "current", "mode": mode, "entry": [{"item": {"reference": "Task/1"}, **entry}]}
+    return {
+        "resourceType": "List",
+        "status": "current",
+        "mode": mode,
+        "entry": [{"item": {"reference": "Task/1"}, **entry}],
+    }
 
 
 def group(actual: bool) -> dict[str, Any]:
-    return {"resourceType": "Group", "type": "person", "actual": actual, "member": [{"entity": {"reference": "Patient/1"}}]}
+    return {
+        "resourceType": "Group",
+        "type": "person",
+        "actual": actual,
+        "member": [{"entity": {"reference": "Patient/1"}}],
+    }
 
 
 def firm(**more: Any) -> dict[str, Any]:
@@ -89,7 +118,9 @@ def firm(**more: Any) -> dict[str, Any]:
 
 
 def composed(kind: str) -> dict[str, Any]:
-    return {"resource": section(text={"status": "generated", "div": "<div>x</div>"}) if kind == "Composition" else PATIENT}
+    return {
+        "resource": section(text={"status": "generated", "div": "<div>x</div>"}) if kind == "Composition" else PATIENT
+    }
 
 
 DOCUMENT = {"identifier": {"system": "urn:x", "value": "1"}, "timestamp": "2026-11-21T10:00:00Z"}

@@ -47,7 +47,11 @@ def mutations(package: str, resource: Json) -> Iterator[tuple[str, Json]]:
         root = profiles_of(package).root(url)
         for name, node in root.children.items() if root else ():
             stem = name.removesuffix("[x]")
-            keys = [key for key in resource if key.lstrip("_") == stem or (stem != name and key.lstrip("_").startswith(stem))]
+            keys = [
+                key
+                for key in resource
+                if key.lstrip("_") == stem or (stem != name and key.lstrip("_").startswith(stem))
+            ]
             if node.minimum and keys:
                 yield f"without {name}", {key: one for key, one in resource.items() if key not in keys}
             for part, one in node.slices.items():
@@ -206,7 +210,11 @@ def test_an_extension_is_held_to_its_definition_wherever_it_stands() -> None:
 def test_slices_that_differ_by_the_type_of_a_choice() -> None:
     rows = [{"type": "value", "path": "code"}, {"type": "type", "path": "value"}]
     elements: list[Json] = [
-        {"id": "Observation.component", "type": [{"code": "BackboneElement"}], "slicing": {"rules": "open", "discriminator": rows}},
+        {
+            "id": "Observation.component",
+            "type": [{"code": "BackboneElement"}],
+            "slicing": {"rules": "open", "discriminator": rows},
+        },
     ]
     for kind, least in (("Quantity", 1), ("string", 0)):
         at = f"Observation.component:as{kind}"
@@ -234,9 +242,16 @@ def test_a_profile_without_a_snapshot_is_a_problem_that_names_it() -> None:
 
 def test_no_finding_holds_a_value() -> None:
     canary = "Marisolita"
-    wrong = observation(status=canary, method={"text": canary}, note=[{"text": canary * 3}], subject={"reference": f"Group/{canary}"}, value=canary)
-    found = judge(*[profile(*elements, url=f"https://example.org/{n}") for n, (_, elements, _, _) in enumerate(CASES)]).findings(
-        wrong, profiles=[f"https://example.org/{n}" for n in range(len(CASES))], strict=True)
+    wrong = observation(
+        status=canary,
+        method={"text": canary},
+        note=[{"text": canary * 3}],
+        subject={"reference": f"Group/{canary}"},
+        value=canary,
+    )
+    found = judge(
+        *[profile(*elements, url=f"https://example.org/{n}") for n, (_, elements, _, _) in enumerate(CASES)]
+    ).findings(wrong, profiles=[f"https://example.org/{n}" for n in range(len(CASES))], strict=True)
     assert len(found) > 8
     assert canary not in repr(found)
 
@@ -252,7 +267,9 @@ def archive(path: Path, members: dict[str, bytes]) -> Path:
 
 def test_a_package_is_read_from_an_archive_and_from_a_folder(tmp_path: Path) -> None:
     about = b'{"name": "example.package", "version": "1.2.3"}'
-    made = archive(tmp_path / "p.tgz", {"package/package.json": about, "package/StructureDefinition-p.json": write(profile())})
+    made = archive(
+        tmp_path / "p.tgz", {"package/package.json": about, "package/StructureDefinition-p.json": write(profile())}
+    )
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "package.json").write_bytes(about)
     (tmp_path / "folder" / "p.json").write_bytes(write(profile()))
@@ -262,7 +279,10 @@ def test_a_package_is_read_from_an_archive_and_from_a_folder(tmp_path: Path) -> 
         assert [one["url"] for one in package.definitions] == ["https://example.org/p"]
 
 
-@pytest.mark.parametrize("members", [{"../out.json": b"{}"}, {"/out.json": b"{}"}, {"package/a.json": b"{"}, {"package/a.json": b'{"a":1,"a":2}'}])
+@pytest.mark.parametrize(
+    "members",
+    [{"../out.json": b"{}"}, {"/out.json": b"{}"}, {"package/a.json": b"{"}, {"package/a.json": b'{"a":1,"a":2}'}],
+)
 def test_a_bad_package_is_refused_with_its_name(tmp_path: Path, members: dict[str, bytes]) -> None:
     with pytest.raises(BadConfiguration, match=r"p\.tgz"):
         open_package(archive(tmp_path / "p.tgz", members))

@@ -48,7 +48,11 @@ def observation(**changed: Any) -> Json:
 
 
 def answer(**value: Any) -> Json:
-    return {"resourceType": "QuestionnaireResponse", "status": "completed", "item": [{"linkId": "1", "answer": [value]}]}
+    return {
+        "resourceType": "QuestionnaireResponse",
+        "status": "completed",
+        "item": [{"linkId": "1", "answer": [value]}],
+    }
 
 
 def bundle(entry: Json, kind: str = "collection") -> Json:
@@ -264,5 +268,7 @@ def test_a_hostile_nest_ends_in_a_finding(judge: Judge) -> None:
 
 
 def test_bytes_keep_their_numbers(judge: Judge) -> None:
-    read_in = read(b'{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":12345678901234567890.12345}}')
+    read_in = read(
+        b'{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":12345678901234567890.12345}}'
+    )
     assert errors(judge, read_in) == []
