@@ -1,4 +1,4 @@
-"""What reliability.md S8 asks of tokens, at the one place that decodes them."""
+"""What docs/rules.md, Tokens asks of tokens, at the one place that decodes them."""
 
 from __future__ import annotations
 

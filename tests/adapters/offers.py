@@ -20,7 +20,7 @@ def _offer(creates: str, updates: str, *, conditional: bool = False) -> Offer:
     )
 
 
-# Source: standards.md 2.1; survey scores cannot be written at Oracle Health (2.2), which only its settings can say.
+# Source: docs/rules.md, Write-back; survey scores cannot be written at Oracle Health which only its settings can say.
 OFFERS: dict[str, Offer] = {
     "open": _offer(f"{_CHART} Task", f"{_CHART} Task", conditional=True),
     "epic-like": _offer(

@@ -10,7 +10,7 @@ from peerfhir.config import WriteRule
 from peerfhir.pathway.vocabulary import Piece
 from tests.adapters.offers import OFFERS, endpoint
 
-# What standards.md 2.1 and 2.3 come to: piece -> (rung, form) per hospital.
+# What the ladder of docs/rules.md, Write-back, comes to: piece -> (rung, form) per hospital.
 LADDER = {
     "open": {piece: (1, forms[0].type) for piece, forms in PIECES.items()},
     "epic-like": {

@@ -1,6 +1,6 @@
 """Profiles of real packages: every example accepted, nearly every mutation rejected, nothing skipped in silence.
 
-Source: engineering.md 3.2 and 3.8.
+Source: docs/rules.md, Delivery.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The compiled base of R4: the cases of the specification, resources by others, and what is said to whom.
 
-Source: engineering.md 3.1, 3.5, 3.9.
+Source: docs/rules.md, Delivery.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def test_the_cases_of_the_specification(judge: Judge) -> None:
     wrong = [name for name, one in ACCEPTED.items() if errors(judge, one)]
     wrong += [name for name, one in REJECTED.items() if not errors(judge, one)]
     total = len(ACCEPTED) + len(REJECTED)
-    print(f"cases of engineering.md 3.9: {total - len(wrong)} of {total}")
+    print(f"cases of the specification: {total - len(wrong)} of {total}")
     assert total == 65
     assert wrong == []
 

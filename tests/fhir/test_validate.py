@@ -1,4 +1,4 @@
-"""What speaks against a resource, where, and in which words. Cases: engineering.md 3.9."""
+"""What speaks against a resource, where, and in which words. Cases: one rule of the specification each."""
 
 from __future__ import annotations
 

@@ -127,3 +127,10 @@ def test_the_rooms_keep_their_directions(contract: str) -> None:
         [str(Path(sys.executable).parent / "lint-imports"), "--no-logo"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_sources_are_named_where_a_reader_can_look() -> None:
+    elsewhere = re.compile(r"\b(domain|standards|reliability|engineering|house|field)\.md\b")
+    for path in TRACKED:
+        if path.suffix in {".py", ".md", ".yaml"} and path.is_file() and path != Path(__file__):
+            assert not elsewhere.search(path.read_text("utf-8")), path

@@ -11,7 +11,7 @@ from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping import identity
 from tests.support.generated import CALM
 
-# mapping-language.md 12.3
+# docs/mapping-guide.md
 VECTORS = [
     ("referral-csv", "patient", ("R-1000",), "a1defa48-2310-59b2-94b5-b0e466bd401b"),
     ("group-session", "encounter", ("G-0", "A-17"), "7fb1c370-5ba6-5e98-902a-504542591b19"),

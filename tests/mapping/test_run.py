@@ -30,7 +30,7 @@ def told(failed: pytest.ExceptionInfo[MappingFailed]) -> str:
 def test_a_referral_row_becomes_patient_request_and_task() -> None:
     bundle = samples.mappings().run("referral-csv", samples.referral()).bundle()
     assert bundle["type"] == "transaction"
-    assert bundle["entry"][0] == {  # mapping-language.md 30.1
+    assert bundle["entry"][0] == {  # docs/mapping-guide.md
         "fullUrl": "urn:uuid:a1defa48-2310-59b2-94b5-b0e466bd401b",
         "resource": {
             "resourceType": "Patient",

@@ -25,7 +25,7 @@ POST, PUT, GET = Sent("POST"), Sent("PUT", if_match=True), Sent("GET")
 CONDITIONAL = Sent("POST", if_none_exist=True)
 WRITES = (POST, CONDITIONAL, PUT)
 
-# engineering.md 7, read aloud: status -> (verdict, effect) for a create that was sent without a condition
+# docs/rules.md, Delivery, read aloud: status -> (verdict, effect) for a create that was sent without a condition
 TABLE = {
     **dict.fromkeys((200, 201, 202, 204), (Verdict.DONE, Effect.RESETS)),
     **dict.fromkeys((203, 205, 206, 207, 226), (Verdict.RECONCILE, Effect.NO)),

@@ -69,7 +69,7 @@ def generated_person(rng: random.Random) -> Person:
 
 
 def may_be_proposed(peer: Peer, person: Person) -> bool:
-    """The hard filters, read off the list of domain.md 3.5 one by one."""
+    """The hard filters, read off the list of docs/rules.md, Matching one by one."""
     wishes = person.wishes
     if peer.load > Decimal("10.5") or peer.credential_until is None or peer.credential_until < TODAY:
         return False

@@ -21,7 +21,7 @@ SEED = 20261125
 
 
 def expected(values: list[int | None]) -> dict:
-    """What PHQ-9 gives, worked out apart from the product: domain.md 5.3 and 6.3."""
+    """What PHQ-9 gives, worked out apart from the product: docs/rules.md, Questionnaires."""
     given = [v for v in values if v is not None]
     missing = 9 - len(given)
     total = None

@@ -37,7 +37,7 @@ from tests.support.books import PROGRAM, START
 PERSON, PEER, COORDINATOR = actor_of(Role.PERSON), actor_of(Role.PEER), actor_of(Role.COORDINATOR)
 REQUESTER = actor_of(Role.REQUESTER)
 
-BEFORE_CHOICE = {  # Source: domain.md 8.1, what says nothing about the person; and the referrer's own acts
+BEFORE_CHOICE = {  # Source: docs/rules.md, Consent, what says nothing about the person; and the referrer's own acts
     Status.RECEIVED,
     Status.TRIAGE,
     Status.WAITLISTED,

@@ -25,7 +25,7 @@ from tests.support.books import PROGRAM, START
 
 STATES = (*OPEN, *FINAL)
 
-# Source: domain.md 2.3, columns "Task.status" and "Set by"
+# Source: docs/rules.md, States, columns "Task.status" and "Set by"
 TABLE = {
     "sent": ("requested", {"requester"}),
     "received": ("requested", {"gateway"}),

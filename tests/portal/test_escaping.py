@@ -1,4 +1,4 @@
-"""Pages stay text (reliability.md S11): payloads made from a grammar go through every free-text field there is."""
+"""Pages stay text (docs/rules.md, Delivery): payloads made from a grammar go through every free-text field there is."""
 
 from __future__ import annotations
 

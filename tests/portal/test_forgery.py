@@ -105,7 +105,7 @@ def test_a_service_of_this_machine_answers_to_each_of_its_names():
 
 
 def test_no_unsafe_route_takes_a_forged_form(site):
-    """reliability.md S13: without a token, with another's, from elsewhere, as text: 403 and nothing happens."""
+    """docs/rules.md, Delivery: without a token, with another's, from elsewhere, as text: 403 and nothing happens."""
     referral = site.refer("Marisol", "Vega")
     own = site.choosing(referral)
     key = own.rpartition("/")[2]

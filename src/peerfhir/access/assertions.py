@@ -45,7 +45,7 @@ def check(assertion: str, client_id: str, public_keys: str, audience: str, clock
     audience     our token URL
     Returns      (jti, until when it has to be remembered); use_once comes next
     Raises       Unauthenticated, with the name of the claim or header as place
-    Source       SMART App Launch 2.2.0, client-confidential-asymmetric; reliability.md section 7
+    Source       SMART App Launch 2.2.0, client-confidential-asymmetric; docs/rules.md, Tokens
     """
     headers = _signature(assertion).headers()
     _check_header(headers)

@@ -65,7 +65,7 @@ def visible(select: Select[Any], caller: Caller, now: datetime) -> Select[Any]:
     The program is inside the query, so another program's id is as unknown as one that never was.
 
     A grant names a kind of recipient; it means the one who referred this person, not every hospital of the
-    program. What was recorded before a grant is not released by it (domain.md 8.2), but that there is a
+    program. What was recorded before a grant is not released by it (docs/rules.md, Consent), but that there is a
     referral at all is no record. A person who has stopped has stopped every grant.
     """
     return select.where(

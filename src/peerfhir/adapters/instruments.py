@@ -17,7 +17,7 @@ from peerfhir.pathway.outcome import AnswerOption, Band, Instrument, Item, Scale
 
 ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
 LOINC = "http://loinc.org"
-# Source: domain.md 5.6 and 5.3: totals, a deprecated interpretation, and the OASIS items, which are other questions
+# Source: docs/rules.md: totals, a deprecated interpretation, and the OASIS items, which are other questions
 NOT_ITEMS = frozenset({"44261-6", "44262-4", "54635-8"})
 
 
@@ -116,7 +116,7 @@ def load_instruments(folder: Path) -> Mapping[str, Instrument]:
     """Every folder below `folder` that holds an instrument, by its id.
 
     Raises  BadConfiguration with every problem, each "path:line:column: what is wrong"
-    Source  domain.md 5.5
+    Source  docs/rules.md, Questionnaires
     """
     problems: list[str] = []
     loaded: dict[str, Instrument] = {}

@@ -8,7 +8,7 @@ from peerfhir.pathway.vocabulary import Piece
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 
-# Source: standards.md 6.2. What a person told a peer is restricted; that an order moved on is normal.
+# Source: docs/rules.md, Write-back. What a person told a peer is restricted; that an order moved on is normal.
 CONFIDENTIALITY_OF: dict[Piece, str] = {piece: "N" if piece is Piece.STATUS else "R" for piece in Piece}
 
 

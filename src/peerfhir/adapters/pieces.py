@@ -40,7 +40,7 @@ class Refs:
 class Form:
     """One way to say a piece: its rung on the ladder, the resource type and the mapping that makes it.
 
-    Source  standards.md 2.3: 1 native, 2 document, 3 message, 4 kept on our own API
+    Source  docs/rules.md, Write-back: 1 native, 2 document, 3 message, 4 kept on our own API
     """
 
     rung: int

@@ -122,7 +122,7 @@ def merge_task(current: Json, ours: Json) -> Json:
     ours     a fragment from `status_to_fhir`
     Returns  a new Task: status, reason, business status and execution period are ours; outputs that are not there
              yet are appended (compared by type and value); our identifier stands once; notes are untouched
-    Source   standards.md 1.4 "Who may write which Task field"
+    Source   docs/rules.md, States "Who may write which Task field"
     """
     merged: Json = {key: value for key, value in current.items() if key != "statusReason"}
     merged.update({key: ours[key] for key in _OURS if key in ours})

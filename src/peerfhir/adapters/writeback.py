@@ -14,7 +14,7 @@ from peerfhir.pathway.vocabulary import Piece
 class Rung:
     """The form chosen for a piece.
 
-    number   1 native, 2 document, 3 message, 4 kept on our own API (standards.md 2.3)
+    number   1 native, 2 document, 3 message, 4 kept on our own API (docs/rules.md, Write-back)
     form     a resource type, or "kept"
     mapping  the mapping that makes it; None when it is kept
     reason   in plain words, for the engineer who asks why it looks as it does

@@ -174,7 +174,7 @@ def compose(path: Path, text: str | None = None) -> Node:
 
     text    the document itself when it is not on disk; `path` then only names it in messages
     Raises  YamlProblem with the place
-    Source  mapping-language section "YAML rules" (docs/mapping-guide.md); YAML 1.2 core schema
+    Source  docs/mapping-guide.md; YAML 1.2 core schema
     """
     name = str(path)
     if text is None:

@@ -38,7 +38,7 @@ class Claims:
         """Claim identifiers for resource ids; returns those that another resource has, with that one's id.
 
         Race-free on both databases: the primary key decides, and a second claimer waits for the first to commit.
-        Source  engineering.md 6.6
+        Source  docs/rules.md, Delivery
         """
         ordered = sorted(wanted)  # everybody claims in this order, so nobody waits in a circle
         if not ordered:

@@ -1,6 +1,6 @@
 """The only importer of `fhir.resources` (R4B, never the root); every exception of the library becomes a finding.
 
-The package has no R4 module. R4B is the same as R4 4.0.1 for every type this house uses (engineering.md 2.1), but it
+The package has no R4 module. R4B is the same as R4 4.0.1 for every type this house uses, but it
 has types that R4 does not know: hence the list of names.
 """
 

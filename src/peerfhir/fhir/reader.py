@@ -33,7 +33,7 @@ def read(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPTH)
 
     max_depth  how many arrays and objects may stand inside each other
     Raises     BodyTooLarge; BadBody with place "line:column", never with a piece of the text
-    Source     engineering.md 4.1, reliability.md 5
+    Source     docs/rules.md, Doors
     """
     if len(data) > max_bytes:
         raise BodyTooLarge(advice=f"Send at most {max_bytes} bytes.")

@@ -28,7 +28,7 @@ def validate(resource: Json, *, by_model: bool = True) -> tuple[Finding, ...]:
 
     by_model  False leaves the model to the types that the index does not know, at a quarter of the cost: a test
               shows that for the others it refuses nothing that the structure accepts
-    Source    engineering.md 4.2: pipeline B for what we author, C for what passes through
+    Source    docs/rules.md, Doors
     """
     found = structure(resource)
     if not found and by_model:

@@ -25,7 +25,7 @@ def read_json(request: Request, *, max_bytes: int = MAX_BYTES) -> tuple[Json, by
 
     Raises  UnsupportedMedia and BodyTooLarge before anything is read where the headers say enough;
             BodyTooLarge, BadBody
-    Source  reliability.md 4 and 5, engineering.md 4.1
+    Source  docs/rules.md, Doors
     """
     _check_media(request, _JSON, "Send application/fhir+json.")
     raw = _read(request, max_bytes)

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 EXTENSION = "peerfhir.keeper"
-MOST_HEADER_BYTES = 32 * 1024  # engineering.md 9.3; the server's own buffer is only roughly kept
+MOST_HEADER_BYTES = 32 * 1024  # docs/rules.md, Doors; the server's own buffer is only roughly kept
 _BEARER = re.compile(r"[Bb]earer ([A-Za-z0-9._~+/-]{1,512}=*)")
 _KEY = re.compile(r"[A-Za-z0-9_-]{20,100}")
 _DEVICE_DAYS = 180

@@ -12,7 +12,7 @@ from peerfhir.clock import Clock
 from peerfhir.errors import TooManyRequests
 
 SECONDS = 60
-ENTRY_PER_MINUTE = 60  # tries to get in from one address, all processes together (reliability.md S17)
+ENTRY_PER_MINUTE = 60  # tries to get in from one address, all processes together (docs/rules.md, Tokens)
 _MOST_ADDRESSES = 10_000
 
 

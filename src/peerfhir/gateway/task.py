@@ -14,7 +14,7 @@ _THEIRS = frozenset({"priority", "restriction"})
 _APPENDED = frozenset({"input", "note"})
 _KEPT = frozenset({"id", "resourceType", "meta", "text", "lastModified"})  # the server's own; what is sent is not asked
 _OWNER_UNTIL = frozenset({TaskStatus.DRAFT, TaskStatus.REQUESTED})
-# partners say these for "requested" (standards.md 1.4, inbound tolerance); they are never said back
+# partners say these for "requested" (docs/rules.md, States, inbound tolerance); they are never said back
 _SPOKEN = {"received": TaskStatus.REQUESTED, "ready": TaskStatus.REQUESTED}
 
 
@@ -22,7 +22,7 @@ def new_task(sent: Json) -> Json:
     """The Task to store when a requester creates one.
 
     Raises  BusinessRule naming the field
-    Source  standards.md 1.4, "Who may write which Task field"
+    Source  docs/rules.md, States, "Who may write which Task field"
     """
     status = _status(sent)
     if status not in (TaskStatus.DRAFT, TaskStatus.REQUESTED):
@@ -37,7 +37,7 @@ def changed_task(stored: Json, sent: Json) -> Json:
     """The Task to store when its requester puts `sent` over `stored`.
 
     Raises  BusinessRule, RequiredMissing with the field as place; pathway refusals for the status
-    Source  standards.md 1.4, "Who may write which Task field", "HTTP answers to Task writes"
+    Source  docs/rules.md, States, "Who may write which Task field", "HTTP answers to Task writes"
     """
     before, after = _status(stored), _status(sent)
     event = requester_move(before, after) if after is not before else None

@@ -33,7 +33,7 @@ DEFAULT_BATCH = 20
 _LEASE_SECONDS = 10  # a step takes milliseconds; a lease that ends too early costs work, never a second referral
 _MOST_ATTEMPTS = 8  # of what may pass by itself; after that a person looks
 _LONGEST_WAIT_SECONDS = 60
-_SPOKEN = {"received": TaskStatus.REQUESTED, "ready": TaskStatus.REQUESTED}  # standards.md 1.4, inbound tolerance
+_SPOKEN = {"received": TaskStatus.REQUESTED, "ready": TaskStatus.REQUESTED}  # docs/rules.md, States, inbound tolerance
 _KEY = re.compile(r"Task/(?P<id>[A-Za-z0-9.-]{1,64})/_history/(?P<version>[0-9]{1,9})")
 
 _MESSAGE = inbox_message.c

@@ -9,7 +9,7 @@ from peerfhir.config import Mark, Node
 
 MAX_PER_FILE = 50
 
-# The severities of mapping-language.md section 18; every code that is not here is an error.
+# The severities of docs/mapping-guide.md; every code that is not here is an error.
 WARNINGS = frozenset([
     "PM010", "PM113", "PM123", "PM133", "PM137", "PM221", "PM241", "PM250", "PM270", "PM271", "PM274", "PM300",
     "PM303", "PM313",

@@ -68,7 +68,7 @@ class Mappings:
     def sha256(self, mapping_id: str) -> str:
         """Its content hash: 64 hexadecimal digits over every file it uses.
 
-        Source  mapping-language.md 22.2
+        Source  docs/mapping-guide.md
         """
         return self._find(mapping_id).sha256
 

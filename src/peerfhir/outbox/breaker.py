@@ -14,7 +14,7 @@ from peerfhir.outbox.retry import Effect, wait_seconds
 from peerfhir.records.schema import endpoint_state
 from peerfhir.records.upsert import insert_new
 
-OPENS_AFTER = 5  # consecutive endpoint-level failures (engineering.md 6.8)
+OPENS_AFTER = 5  # consecutive endpoint-level failures (docs/rules.md, Delivery)
 REST_SECONDS = 900  # after a fault that only the hospital's people can mend, such as a certificate
 
 _STATE = endpoint_state.c

@@ -24,7 +24,7 @@ from peerfhir.records.database import writing
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_BATCH = 20  # engineering.md 6.4
+DEFAULT_BATCH = 20  # docs/rules.md, Delivery
 
 
 class Outbox:

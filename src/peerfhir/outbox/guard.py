@@ -97,7 +97,7 @@ def check_address(text: str, endpoint: EndpointSettings, *, secure: bool) -> Non
     text    the peer's address as the socket gives it
     secure  TLS will follow; without it only loopback may be reached
     Raises  AddressRefused
-    Source  reliability.md section 6, rules 2-4
+    Source  docs/rules.md, Calls out
     """
     address = _plain(ipaddress.ip_address(text.partition("%")[0]))
     if address.is_loopback and endpoint.allow_insecure_loopback:

@@ -65,7 +65,7 @@ def claim(
     busy     lanes this process has in its hands: a clock that was set forward does not end their leases for us
     Commits  owner, epoch, `attempts + 1` and the attempt row before returning: a crash leaves a lease that ends
     Raises   DatabaseBusy (later)
-    Source   reliability.md section 2, rules 2, 3 and 5; engineering.md 6.4
+    Source   docs/rules.md, Delivery
     """
     with reading(engine) as connection:  # an idle worker asks often, and only a writer has to wait for its turn
         if not _is_anything_due(connection, clock, endpoint, busy):
@@ -219,7 +219,7 @@ def settle(connection: Connection, lease: Lease, ending: Ending, now: datetime) 
 
     Returns  the state the message has now; None when another worker has the lane: then the attempt is kept as
              late and nothing else is changed
-    Source   engineering.md 6.5
+    Source   docs/rules.md, Delivery
     """
     row = lane.c
     held = connection.execute(

@@ -22,7 +22,7 @@ from peerfhir.records.upsert import insert_or_update
 
 _log = logging.getLogger(__name__)
 
-FRESH_FOR = timedelta(days=1)  # standards.md 2.3: checked again daily
+FRESH_FOR = timedelta(days=1)  # docs/rules.md, Write-back: checked again daily
 _REMEMBER_SECONDS = 30.0  # in this process: a statement is long, and every message needs what it says
 
 

@@ -35,7 +35,7 @@ from peerfhir.pathway.vocabulary import Piece, ShareClass, Status, TaskStatus
 from peerfhir.records import encounters, outcomes, people, referrals
 
 _AS_REQUESTED = frozenset({"received", "ready"})  # other implementations say so before we have accepted
-_NEED_ATTENDANCE = frozenset({Status.OUTREACH, Status.INTRO_MISSED, Status.DECIDING})  # domain.md 2.3
+_NEED_ATTENDANCE = frozenset({Status.OUTREACH, Status.INTRO_MISSED, Status.DECIDING})  # docs/rules.md, States
 
 
 class Render:
@@ -156,7 +156,7 @@ def _shown(referral: Referral, *, chosen: bool, attendance: bool) -> Outward:
 
 
 def _revised(current: Json, ours: Json, wanted: TaskStatus) -> Revision:
-    """Our part on top of the Task as it is there, one legal step at a time (standards.md 1.4 "Bridging")."""
+    """Our part on top of the Task as it is there, one legal step at a time (docs/rules.md, States "Bridging")."""
     said = current.get("status")
     try:
         before = TaskStatus.REQUESTED if said in _AS_REQUESTED else TaskStatus(said)

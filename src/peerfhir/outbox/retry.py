@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from peerfhir.errors import Verdict
 
-LONGEST_RETRY_AFTER_SECONDS = 24 * 3600  # engineering.md 6.7
+LONGEST_RETRY_AFTER_SECONDS = 24 * 3600  # docs/rules.md, Delivery
 SHORTEST_WAIT_SECONDS = 0.5
 
 
@@ -119,7 +119,7 @@ _BUSY = frozenset({408, 425})
 
 
 def judge(seen: Seen, sent: Sent) -> Judgement:
-    """The verdict table of engineering.md 7; every status and every failure has exactly one row."""
+    """The verdict table of docs/rules.md, Delivery; every status and every failure has exactly one row."""
     if seen.status is None:
         judged = _FAILED[seen.failure or Failure.LOST]
         return _harmless(judged) if sent.method == "GET" else judged
@@ -186,7 +186,7 @@ def wait_seconds(tries: int, base: float, cap: float, chance: random.Random) -> 
 
     tries    how many attempts there have been, 1 or more
     Returns  seconds; at least 0.5, or half the ceiling where that is less
-    Source   engineering.md 6.7
+    Source   docs/rules.md, Delivery
     """
     ceiling = min(cap, base * 2.0 ** min(tries - 1, 60))
     return chance.uniform(min(SHORTEST_WAIT_SECONDS, ceiling / 2), ceiling)

@@ -70,7 +70,7 @@ def may_share(
     paused     while the person pauses, nothing but status goes out
     Returns    reason own-order | granted | sharing-stopped | no-recipient | paused | withdrawn | narrowed |
                expired | not-yet | no-grant
-    Source     domain.md 8.1, 8.2 and 2.3 guard 8
+    Source     docs/rules.md, Consent
     """
     if piece is Piece.STATUS and is_origin:
         return Decision(True, "own-order")

@@ -11,8 +11,8 @@ from peerfhir.pathway.people import Person
 from peerfhir.pathway.refusals import BadTimes, NamesSomeone, TooLong
 from peerfhir.pathway.vocabulary import Intervention, Modality, ServiceType
 
-MAX_SUMMARY_WORDS = 120  # Source: domain.md 7.1
-MAX_FIELD_CHARACTERS = 600  # of each field of the working note; Source: domain.md 7.1
+MAX_SUMMARY_WORDS = 120  # Source: docs/rules.md, Notes
+MAX_FIELD_CHARACTERS = 600  # of each field of the working note; Source: docs/rules.md, Notes
 _LONGEST = timedelta(hours=24)
 _CLOCK_SKEW = timedelta(minutes=5)  # a phone may run ahead of the server
 
@@ -120,7 +120,7 @@ def check_times(started_at: datetime, ended_at: datetime, minutes: int, now: dat
 
     minutes  whole, at least 1, at most the time between start and end
     Raises   BadTimes with the field
-    Source   domain.md 10, T09
+    Source   docs/rules.md, Questionnaires
     """
     if started_at.tzinfo is None or ended_at.tzinfo is None:
         raise BadTimes("A time needs its time zone.", field="started_at")
@@ -147,7 +147,7 @@ def check_no_names(texts: Iterable[tuple[str, str | None]], people: Iterable[Per
 
     texts   (field, text) pairs
     Raises  NamesSomeone with the field, never the name
-    Source  domain.md 7.4 and 7.5
+    Source  docs/rules.md, Notes
     """
     names = {name for person in people for name in (person.given, person.family) if len(name) > 1}
     for field, text in texts:
@@ -176,7 +176,7 @@ def draft_summary(
     topic    of a group: the text is then about the group and fits every attendee
     Returns  at most 120 words; it starts with the sentence, which is kept as it was written
     Raises   TooLong when the free text does not leave room
-    Source   domain.md 7.1
+    Source   docs/rules.md, Notes
     """
     parts = [_sentence(sentence)] if sentence and sentence.strip() else []
     if topic is None:
@@ -208,7 +208,7 @@ def group_records(session: GroupSession, numbers: Sequence[str], ids: Sequence[s
     """One encounter per attendee, alike but for person and number; the working note stays with the session.
 
     numbers, ids  one per attendee, drawn at random: neighbours in a sequence would point to each other
-    Source        domain.md 7.5
+    Source        docs/rules.md, Notes
     """
     return [
         Encounter(

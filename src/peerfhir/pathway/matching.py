@@ -13,8 +13,8 @@ from peerfhir.pathway.people import Peer, Person, Program, Weights
 from peerfhir.pathway.referral import Proposal, Referral
 from peerfhir.pathway.vocabulary import ServiceType
 
-MOST_PROPOSALS = 3  # Source: domain.md AC-MA-2
-INTRODUCTION_LOAD = Decimal("1.5")  # weight of a new person in a caseload; Source: domain.md 3.8
+MOST_PROPOSALS = 3  # Source: docs/rules.md, Matching
+INTRODUCTION_LOAD = Decimal("1.5")  # weight of a new person in a caseload; Source: docs/rules.md, Matching
 ACTIVE_LOAD = Decimal("1.0")  # of a person met weekly
 NEEDS_BADGE = frozenset({ServiceType.BEDSIDE_ED, ServiceType.DISCHARGE_BRIDGE})
 HOSPITAL_BADGE = "hospital"
@@ -65,7 +65,7 @@ def propose(
     previous  ids of peers who walked with this person before
     Rules     private tags are not looked at. Tags for matching only help to choose who is among the three;
               the score shown, the reasons and the order of the three come from public tags alone.
-    Source    domain.md 3.5, AC-MA-1 to AC-MA-4
+    Source    docs/rules.md, Matching
     """
     fit = [p for p in peers if p.id not in referral.refused_peers and is_available(p, person, referral, program, today)]
     shown = {p.id: _points(p, person, program, previous, ("public",)) for p in fit}

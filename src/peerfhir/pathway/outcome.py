@@ -30,7 +30,7 @@ class Sentinel:
 
     at_least: Decimal
     level: str = "urgent"
-    stat_from: Decimal = Decimal(2)  # from here upwards the level is stat; Source: domain.md 6.3
+    stat_from: Decimal = Decimal(2)  # from here upwards the level is stat; Source: docs/rules.md, Safety
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def answered(instrument: Instrument, answers: Mapping[str, str]) -> dict[str, An
 
     answers  link id -> answer code, one of its other accepted codes, its words, or its number
     Raises   BadAnswer for an unknown item or answer: it is never counted as 0
-    Source   domain.md 5.6
+    Source   docs/rules.md, Questionnaires
     """
     known = {item.link_id: item for item in instrument.items}
     for link_id in answers:
@@ -143,7 +143,7 @@ def read_answer(item: Item, text: str) -> AnswerOption:
     """The option meant by a code, another accepted code, the printed words or the number, tried in that order.
 
     Raises  BadAnswer
-    Source  domain.md 5.6 (the ordinal extension is read where FHIR is read, and arrives here as a number)
+    Source  docs/rules.md, Questionnaires (an ordinal extension arrives here as a number)
     """
     words = " ".join(text.split()).casefold()
     for matches in (
@@ -161,7 +161,7 @@ def score(instrument: Instrument, answers: Mapping[str, str]) -> Score:
     """Total, band, missing items and sentinel of one completion.
 
     Raises  BadAnswer; nothing is scored then
-    Source  domain.md 5.3 (PHQ-9: up to 2 missing, sum x items / answered, rounded half up), 5.8, 6.3
+    Source  docs/rules.md, Questionnaires (PHQ-9: up to 2 missing, sum x items / answered, rounded half up)
     """
     given = answered(instrument, answers)
     scale = instrument.scale

@@ -111,7 +111,7 @@ def record_group(books: Books, session: GroupSession) -> list[Encounter]:
     session.id  a uuid made by the form: the same session twice is once
     Returns     the encounters, in the order of the attendees
     Raises      WrongActor, SharingStopped (field says which line), BadTimes, TooLong, NamesSomeone, AlreadyRecorded
-    Source      domain.md 7.5
+    Source      docs/rules.md, Notes
     """
     _check_own(books, session.peer_id)
     session = replace(session, id=session.id or books.new_id(), program_id=books.program.id, version=0)
@@ -156,7 +156,7 @@ def record_outcome(books: Books, draft: Outcome, *, safe_now: str | None = None)
     safe_now  yes | no | unsure | None, the answer to "Are they safe right now?"; it can only raise the level
     Returns   the outcome as saved; the same submission again gives the first one, and no second event
     Raises    WrongActor, SharingStopped, Closed, BadAnswer (nothing is kept), BadTimes
-    Source    domain.md 5.3, 5.6, 5.7, 6.3
+    Source    docs/rules.md, Questionnaires
     """
     person = books.person(draft.person_id)
     instrument = books.instrument(draft.instrument_id)

@@ -145,7 +145,7 @@ class Referral:
     version: int = 0
 
 
-SHOWN: dict[Status, str] = {  # Source: domain.md 2.3, "Shown to the clinician" and note (d)
+SHOWN: dict[Status, str] = {  # Source: docs/rules.md, States, outward form
     Status.SENT: "Sent",
     Status.RECEIVED: "Received by peer team",
     Status.TRIAGE: "Being reviewed",
@@ -206,7 +206,7 @@ def move(
     """The referral after this event; the one given is left as it is.
 
     Raises  NotFoundHere, Closed, IllegalTransition, WrongActor, ReasonMissing, TooLong, AttemptsMissing
-    Source  domain.md 2.3 guards 1-7
+    Source  docs/rules.md, States
     """
     transition = _allowed(referral, event, actor, program)
     reason = (reason or "").strip() or None
@@ -288,7 +288,7 @@ def outward(referral: Referral, *, choice_recorded: bool, attendance: bool) -> O
 
     choice_recorded  the person has said what may be shared, and has not stopped since
     attendance       the recipient holds class attendance now
-    Source           domain.md 2.3 guard 8 and 8.1; standards.md 1.4 "Outward form"
+    Source           docs/rules.md, States "Outward form"
     """
     if referral.status is Status.ENTERED_IN_ERROR:
         return Outward(TaskStatus.ENTERED_IN_ERROR, Status.ENTERED_IN_ERROR, SHOWN[Status.ENTERED_IN_ERROR], None)
@@ -369,7 +369,7 @@ def outward_steps(before: Outward | None, after: Outward) -> tuple[Outward, ...]
     """The versions a Task at `before` has to go through to say `after`, in order; `after` is the last.
 
     A jump that the guides do not know (requested to completed) gets its legal steps, which tell nothing new.
-    Source  standards.md 1.4 "Bridging"
+    Source  docs/rules.md, States "Bridging"
     """
     start = before.task_status if before is not None else TaskStatus.REQUESTED
     between = task_steps(start, after.task_status)[:-1]
@@ -380,7 +380,7 @@ def requester_move(stored: TaskStatus, asked: TaskStatus) -> Event:
     """What it means when the party that ordered it writes this Task.status.
 
     Raises  IllegalTransition when nobody may go there, WrongActor when it is ours to say
-    Source  standards.md 1.4: the requester sets requested, entered-in-error and cancelled
+    Source  docs/rules.md, States: the requester sets requested, entered-in-error and cancelled
     """
     if asked is TaskStatus.ENTERED_IN_ERROR and stored is not TaskStatus.ENTERED_IN_ERROR:
         return Event.MISTAKE

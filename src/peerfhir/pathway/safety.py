@@ -39,5 +39,5 @@ def raise_once(books: Books, person_id: str, source: str, level: str, *, state: 
 
 
 def level_of(level: str, safe_now: str | None) -> str:
-    """The peer's answer to "Are they safe right now?" can only raise the level. Source: domain.md 6.3."""
+    """The peer's answer to "Are they safe right now?" can only raise the level. Source: docs/rules.md, Safety."""
     return "stat" if safe_now in ("no", "unsure") else level

@@ -20,7 +20,7 @@ def choose_sharing(books: Books, person_id: str, choices: Mapping[Recipient, fro
     Returns  the lines of the ledger that hold now
     Raises   WrongActor, SharingStopped (only the person starts again),
              NotGrantable for a recipient this program does not share with
-    Source   domain.md 8.1, 8.2; waiting pieces of a class that was narrowed are cancelled here
+    Source   docs/rules.md, Consent; waiting pieces of a class that was narrowed are cancelled here
     """
     person = books.person(person_id)
     check_close_to(books, person)
@@ -77,7 +77,7 @@ def stop_sharing(books: Books, person_id: str) -> int:
     Returns  how many waiting pieces were cancelled; 0 when they had stopped before
     Owes     one status, the outward closed form, for each open referral that has an endpoint; nothing else
     Raises   WrongActor unless it is the person's own act
-    Source   domain.md 8.2 "stop", 2.3 guards 5 and 8
+    Source   docs/rules.md, Consent "stop"
     """
     person = books.person(person_id)
     if books.actor.role is not Role.PERSON or books.actor.person_id != person_id:

@@ -77,7 +77,7 @@ _NO_MEETING_YET = (Status.ASSIGNED, *_TRYING)
 _NOT_REACHED = (Status.ASSIGNED, Status.OUTREACH, Status.INTRO_MISSED, Status.INTRO_CANCELLED)
 _BY_REQUESTER = frozenset({Role.REQUESTER})
 
-# Source: domain.md 2.3 (codes, "set by", guards 1-8), standards.md 1.4 (merged machine)
+# Source: docs/rules.md, States; docs/referral-states.md
 _ROWS: tuple[_Row, ...] = (
     ((Status.SENT,), Event.RECEIVE, Status.RECEIVED, frozenset({Role.GATEWAY}), False),
     ((Status.RECEIVED,), Event.START_TRIAGE, Status.TRIAGE, STAFF, False),
@@ -137,11 +137,11 @@ _TASK: dict[Status, TaskStatus] = {
 TASK_ENDS = frozenset(
     {TaskStatus.COMPLETED, TaskStatus.REJECTED, TaskStatus.CANCELLED, TaskStatus.FAILED, TaskStatus.ENTERED_IN_ERROR}
 )
-NEEDS_STATUS_REASON = frozenset(  # Source: Gravity rule, domain.md 2.4
+NEEDS_STATUS_REASON = frozenset(  # Source: Gravity rule, docs/rules.md, States
     {TaskStatus.REJECTED, TaskStatus.CANCELLED, TaskStatus.ON_HOLD, TaskStatus.FAILED}
 )
 _ENDS_WELL_OR_NOT = frozenset({TaskStatus.CANCELLED, TaskStatus.COMPLETED, TaskStatus.FAILED})
-TASK_MOVES: dict[TaskStatus, frozenset[TaskStatus]] = {  # Source: SDOHCC, standards.md 1.4; to entered-in-error: any
+TASK_MOVES: dict[TaskStatus, frozenset[TaskStatus]] = {  # Source: docs/rules.md, States; to entered-in-error: any
     TaskStatus.DRAFT: frozenset({TaskStatus.REQUESTED}),
     TaskStatus.REQUESTED: frozenset({TaskStatus.ACCEPTED, TaskStatus.REJECTED, TaskStatus.CANCELLED}),
     TaskStatus.ACCEPTED: _ENDS_WELL_OR_NOT | {TaskStatus.IN_PROGRESS, TaskStatus.ON_HOLD},
@@ -168,7 +168,7 @@ def never_back(before: TaskStatus, wanted: TaskStatus) -> TaskStatus:
 def task_status_of(status: Status, complete_on: CompleteOn, before: TaskStatus = TaskStatus.REQUESTED) -> TaskStatus:
     """What the Task says for this status, coming from `before`.
 
-    Source  domain.md 2.3 column Task.status, notes (a) and (b), guard 6; standards.md 1.4
+    Source  docs/rules.md, States
     """
     wanted = _TASK[status]
     if status is Status.ENROLLED and complete_on is not CompleteOn.EPISODE_CLOSED:

@@ -13,8 +13,8 @@ from peerfhir.portal.entries import Day, Key, Minutes, Moment, Offered, Password
 from peerfhir.portal.fields import Filled
 from peerfhir.portal.words import Calendar, Words
 
-NOTE_CHARACTERS = 600  # of a working note; domain.md 7.1
-SUMMARY_WORDS = 120  # domain.md 7.1
+NOTE_CHARACTERS = 600  # of a working note; docs/rules.md, Notes
+SUMMARY_WORDS = 120  # docs/rules.md, Notes
 SENTENCE_CHARACTERS = 500
 
 

@@ -143,7 +143,7 @@ def shared_lines(desk: Desk, work: Work, person: Person) -> tuple[Fact, ...]:
 
 
 def _may_read(meeting: Encounter, actor: Actor) -> bool:
-    """The working note is for the peer who wrote it and for supervisors. Source: domain.md 7.1."""
+    """The working note is for the peer who wrote it and for supervisors. Source: docs/rules.md, Notes."""
     return actor.role is Role.SUPERVISOR or (actor.role is Role.PEER and meeting.peer_id == actor.peer_id)
 
 

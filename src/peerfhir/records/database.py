@@ -50,7 +50,7 @@ def open_engine(url: str) -> Engine:
 
     url     sqlite:///path or postgresql://... ; the database itself is not touched yet
     Raises  BadConfiguration for an address we cannot use
-    Source  reliability.md section 3
+    Source  docs/rules.md, Delivery
     """
     address = _address(url)
     if address.get_backend_name() == "sqlite":

@@ -43,7 +43,7 @@ def owe_row(connection: Connection, row: OwedRow, now: datetime) -> int | None:
     """Put a message at the end of its lane; the id, or None when this effect is owed already.
 
     The lane is locked until the commit, so ids follow the order of the commits and a claim waits for us.
-    Source  engineering.md 6.3
+    Source  docs/rules.md, Delivery
     """
     keys = {"program_id": row.program_id, "endpoint": row.endpoint, "order_key": row.order_key}
     change = {"order_key": row.order_key}  # changes nothing, but locks and returns the row
@@ -64,7 +64,7 @@ def supersede(
     """Set aside status messages that a newer one has overtaken before they were sent; how many.
 
     is_terminal  of a version of the referral: such a status is never dropped
-    Source       reliability.md section 2, rule 9
+    Source       docs/rules.md, Delivery
     """
     (held,) = _locked(connection, newer.program_id, newer.order_key, lane.c.endpoint == newer.endpoint)
     older = connection.execute(
@@ -99,7 +99,7 @@ def cancel(
 
     A message that a worker has in its hands may be on the wire at this moment. It is left there, with the reason
     and an ended horizon, so that it is not tried again.
-    Source  domain.md 8.2
+    Source  docs/rules.md, Consent
     """
     lanes = _locked(connection, program_id, person_id)
     open_rows = connection.execute(
