@@ -28,7 +28,12 @@ def test_every_page_says_what_may_be_loaded_and_that_it_is_not_to_be_kept(pages)
 def test_addresses_carry_no_personal_data(pages):
     for name, page in pages.items():
         for href in [*page.links, *page.actions, page.path]:
-            assert not re.search("Marisol|Vega|Amina|Okoye|Jonas|555|Okafor", href), (name, href)
+            assert not re.search("Marisol|Vega|Amina|Okoye|Jonas|555|Okafor", _without_numbers(href)), (name, href)
+
+
+def _without_numbers(href: str) -> str:
+    """Our own random identifiers and keys hold any letters; whatever else an address says is judged."""
+    return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=/me/)[\w-]{40,}", "-", href)
 
 
 def test_own_files_may_be_kept_until_they_change(site):
