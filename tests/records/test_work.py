@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from peerfhir.errors import DatabaseBusy
+from peerfhir.fhir import prepared
 from peerfhir.pathway.consent import Grant
 from peerfhir.pathway.encounter import Encounter
 from peerfhir.pathway.engagement import Engagement
@@ -57,7 +58,9 @@ def test_everything_of_a_work_is_kept_together(
     assert {one.execution_id for one in entries} == {"x-1"}
 
 
-def test_whatever_breaks_at_whatever_point_nothing_is_kept(open_office: Callable[..., Office], engine: Engine) -> None:
+def test_whatever_breaks_at_whatever_point_nothing_is_kept(
+    open_office: Callable[..., Office], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The whole day is broken off at each of its statements in turn."""
     before = sizes(engine)
     office = open_office(as_basic)
@@ -72,7 +75,13 @@ def test_whatever_breaks_at_whatever_point_nothing_is_kept(open_office: Callable
         with office.work(made.actor()) as work:
             a_whole_day(work, made.Maker(1))
 
+    def driver(*args: object, **kwargs: object) -> object:
+        pull_the_plug()
+        return real_driver(*args, **kwargs)
+
+    real_driver = prepared._driver
     event.listen(engine, "before_cursor_execute", pull_the_plug)
+    monkeypatch.setattr(prepared, "_driver", driver)  # SQLAlchemy does not see the prepared ones
     broken = 0
     for point in range(1, 500):
         left["until"] = point

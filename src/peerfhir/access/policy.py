@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, text
 
 from peerfhir.access.callers import Caller
+from peerfhir.fhir.prepared import Sight
 from peerfhir.fhir.tables import micros
 from peerfhir.pathway.consent import Decision, may_share
 from peerfhir.pathway.referral import Referral, is_paused
@@ -68,13 +69,19 @@ def visible(select: Select[Any], caller: Caller, now: datetime) -> Select[Any]:
     program. What was recorded before a grant is not released by it (docs/rules.md, Consent), but that there is a
     referral at all is no record. A person who has stopped has stopped every grant.
     """
-    return select.where(
-        _VISIBLE.bindparams(
-            caller_program=caller.program_id,
-            caller_source=caller.source,
-            caller_recipient=caller.recipient.value if caller.recipient is not None else _NO_RECIPIENT,
-            this_instant=micros(now),
-        )
+    return sight(caller, now)(select)
+
+
+def sight(caller: Caller, now: datetime) -> Sight:
+    """The condition of `visible`, for a store that keeps its queries prepared with it inside."""
+    return Sight(
+        _VISIBLE,
+        {
+            "caller_program": caller.program_id,
+            "caller_source": caller.source,
+            "caller_recipient": caller.recipient.value if caller.recipient is not None else _NO_RECIPIENT,
+            "this_instant": micros(now),
+        },
     )
 
 

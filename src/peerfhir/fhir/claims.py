@@ -10,9 +10,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from peerfhir.fhir.index import key_of
+from peerfhir.fhir.prepared import Prepared
 from peerfhir.fhir.tables import fhir_conditional_key
 
 _k = fhir_conditional_key.c
+_CLAIM = Prepared(
+    sqlite.insert(fhir_conditional_key).on_conflict_do_nothing(),
+    postgresql.insert(fhir_conditional_key).on_conflict_do_nothing(),
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -31,8 +36,6 @@ class Claims:
     def __init__(self, connection: Connection, program_id: str) -> None:
         self._connection = connection
         self._program_id = program_id
-        maker = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-        self._claim = maker(fhir_conditional_key).on_conflict_do_nothing()
 
     def claim(self, wanted: Mapping[Key, str]) -> dict[Key, str]:
         """Claim identifiers for resource ids; returns those that another resource has, with that one's id.
@@ -44,7 +47,7 @@ class Claims:
         if not ordered:
             return {}
         rows = [{**self._row(key), "id": wanted[key]} for key in ordered]
-        if self._connection.execute(self._claim, rows).rowcount == len(rows):
+        if _CLAIM.run_many(self._connection, rows) == len(rows):
             return {}
         holders = {key: self.holder(key) for key in ordered}
         return {key: holder for key, holder in holders.items() if holder is not None and holder != wanted[key]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import BindParameter, Select, Table, and_, bindparam, delete, insert, select, update
@@ -16,6 +17,7 @@ from peerfhir.fhir import criteria
 from peerfhir.fhir.claims import Claims, Key
 from peerfhir.fhir.index import Rows, identifiers_of, key_of, rows_of
 from peerfhir.fhir.labels import Labels
+from peerfhir.fhir.prepared import Prepared, Sight
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.search import Query, cursor_of, parse
 from peerfhir.fhir.stored import Draft, Page, Stored, from_row, with_meta
@@ -49,7 +51,7 @@ _ONE_VERSION = (
     .select_from(fhir_resource.join(fhir_version, _SAME))
     .where(_HERE, _v.version == bindparam("n"))
 )
-_MOVE = (
+_MOVE = Prepared(
     update(fhir_resource)
     .where(_HERE, _r.version == bindparam("expected"))
     .values(version=bindparam("n"), updated_at=bindparam("at"), source=bindparam("s"))
@@ -70,12 +72,29 @@ _ALL_IDENTIFIED = _IDENTIFIED.where(
     _t.param == "identifier",
     _t.code.in_(bindparam("codes", expanding=True)),
 )
-_INDEXES: tuple[tuple[Table, str, tuple[str, ...]], ...] = (
-    (fhir_token, "tokens", ("param", "code", "system")),
-    (fhir_reference, "references", ("param", "target")),
-    (fhir_date, "dates", ("param", "low", "high")),
-    (fhir_string, "strings", ("param", "value")),
+_NEW_RESOURCE = Prepared(insert(fhir_resource))
+_NEW_VERSION = Prepared(insert(fhir_version))
+
+
+def _index_of(table: Table, kind: str, names: tuple[str, ...]) -> tuple[str, tuple[str, ...], Prepared, Prepared]:
+    """The rows' kind and their own columns, how they are removed, how they are added."""
+    gone = delete(table).where(*(column == bindparam(column.name) for column in table.primary_key))
+    added = Prepared(sqlite.insert(table).on_conflict_do_nothing(), postgresql.insert(table).on_conflict_do_nothing())
+    return kind, names, Prepared(gone), added
+
+
+_INDEXES = (
+    _index_of(fhir_token, "tokens", ("param", "code", "system")),
+    _index_of(fhir_reference, "references", ("param", "target")),
+    _index_of(fhir_date, "dates", ("param", "low", "high")),
+    _index_of(fhir_string, "strings", ("param", "value")),
 )
+
+
+@cache
+def _one_seen(condition: Any) -> Prepared:
+    """The query for one resource with a caller's condition inside; there is one condition in the product."""
+    return Prepared(_ONE.where(condition))
 
 
 class Store:
@@ -103,7 +122,12 @@ class Store:
     def read(self, resource_type: str, resource_id: str) -> Stored:
         """The current version. Raises NotFound, also for what the caller may not see."""
         values = {"p": self.program_id, "t": resource_type, "i": resource_id}
-        row = self.connection.execute(self._visible(_ONE), values).first()
+        sight = self._visible
+        if isinstance(sight, Sight):
+            one = _one_seen(sight.condition)
+            row = one.first(self.connection, {**values, **sight.values}, alone=True)
+        else:
+            row = self.connection.execute(sight(_ONE), values).first()
         if row is None:
             raise NotFound
         return from_row(row)
@@ -236,8 +260,8 @@ class Store:
             else:
                 created.append(self._row(one, rows.facets))
         if created:
-            self.connection.execute(insert(fhir_resource), created)
-        self.connection.execute(insert(fhir_version), [self._version_row(one) for one in done])
+            _NEW_RESOURCE.run_many(self.connection, created)
+        _NEW_VERSION.run_many(self.connection, [self._version_row(one) for one in done])
         self._index(done, before, after)
         return done
 
@@ -272,7 +296,7 @@ class Store:
             "at": micros(one.updated_at), "s": labels.source, "who": labels.person_id, "cls": labels.share_class,
             "facets": facets,
         }  # fmt: skip
-        if self.connection.execute(_MOVE, values).rowcount != 1:
+        if _MOVE.run(self.connection, values) != 1:
             raise VersionConflict(place=place or None)
 
     def _row(self, one: Stored, facets: str) -> dict[str, Any]:
@@ -291,18 +315,18 @@ class Store:
 
     def _index(self, done: Sequence[Stored], before: Sequence[Rows], after: Sequence[Rows]) -> None:
         """Write what changed: a step of a Task moves two or three rows, not all of them."""
-        maker = sqlite.insert if self.connection.dialect.name == "sqlite" else postgresql.insert
-        for table, kind, names in _INDEXES:
-            gone, new = [], []
+        for kind, names, gone_from, new_in in _INDEXES:
+            gone: list[dict[str, Any]] = []
+            new: list[dict[str, Any]] = []
             for one, old_rows, new_rows in zip(done, before, after, strict=True):
                 old, now = getattr(old_rows, kind), getattr(new_rows, kind)
                 where = {"program_id": self.program_id, "type": one.type, "id": one.id}
                 gone += [{**where, **dict(zip(names, row, strict=True))} for row in old - now]
                 new += [{**where, **dict(zip(names, row, strict=True))} for row in now - old]
-            for row in gone:
-                self.connection.execute(delete(table).where(*(table.c[name] == value for name, value in row.items())))
+            if gone:
+                gone_from.run_many(self.connection, gone)
             if new:
-                self.connection.execute(maker(table).on_conflict_do_nothing(), new)
+                new_in.run_many(self.connection, new)
 
 
 def _next(draft: Draft, at: datetime) -> Stored:

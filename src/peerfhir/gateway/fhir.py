@@ -112,7 +112,7 @@ class ClientSession:
         self._connection = connection
         self._endpoint = own.endpoints.get(caller.endpoint or "")
         self.labels = Labels(source=caller.source)
-        self.store = _WatchedStore(connection, caller.program_id, own.clock, self._visible)
+        self.store = _WatchedStore(connection, caller.program_id, own.clock, policy.sight(caller, own.clock.now()))
 
     @property
     def disclosed(self) -> dict[str, str | None]:
@@ -122,9 +122,6 @@ class ClientSession:
             for reference, labels in self.store.seen.items()
             if labels.share_class is not None and labels.source != self._caller.source
         }
-
-    def _visible(self, query: Any) -> Any:
-        return policy.visible(query, self._caller, self._own.clock.now())
 
     def may(self, interaction: str, resource_type: str, /) -> None:
         """Raises Forbidden unless the token's scopes hold for this interaction."""

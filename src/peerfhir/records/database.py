@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from peerfhir.errors import BadConfiguration, Conflict, DatabaseBusy, Fault
@@ -150,9 +150,8 @@ def reading(engine: Engine) -> Iterator[Connection]:
     Raises  DatabaseBusy (later)
     """
     with _translated(), engine.connect() as connection:
-        connection = connection.execution_options(**_READING)
-        with connection.begin():
-            yield connection
+        # the transaction begins with the first statement; a prepared read that is the only one needs none
+        yield connection.execution_options(**_READING)
 
 
 @contextmanager
@@ -173,24 +172,37 @@ def _translated() -> Iterator[None]:
     except PoolTimeout as error:
         raise DatabaseBusy().with_traceback(error.__traceback__) from None
     except DBAPIError as error:
-        raise _fault_of(error).with_traceback(error.__traceback__) from None
+        raise _fault_of(error, error.orig, lost=error.connection_invalidated).with_traceback(
+            error.__traceback__
+        ) from None
+    except Exception as error:
+        if not _is_of_driver(error):
+            raise
+        # from a prepared statement, which SQLAlchemy does not see
+        raise _fault_of(error, error, lost=False).with_traceback(error.__traceback__) from None
 
 
-def _fault_of(error: DBAPIError) -> Fault:
-    if _is_busy(error):
+def _is_of_driver(error: Exception) -> bool:
+    """True for an exception of sqlite3 or psycopg, which is an extra and may not be there."""
+    psycopg = sys.modules.get("psycopg")
+    return isinstance(error, sqlite3.Error) or (psycopg is not None and isinstance(error, psycopg.Error))
+
+
+def _fault_of(error: Exception, cause: BaseException | None, *, lost: bool) -> Fault:
+    if _is_busy(cause, lost=lost):
         return DatabaseBusy()
-    if isinstance(error, IntegrityError):
+    if "IntegrityError" in {kind.__name__ for kind in type(cause).__mro__}:
         return Conflict()
     return Fault(f"The database refused a statement ({type(error).__name__}).")
 
 
-def _is_busy(error: DBAPIError) -> bool:
-    if isinstance(error.orig, sqlite3.Error):
-        code = getattr(error.orig, "sqlite_errorcode", None)
+def _is_busy(cause: BaseException | None, *, lost: bool) -> bool:
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", None)
         return code is not None and (code & 0xFF) in _SQLITE_BUSY
-    state = getattr(error.orig, "sqlstate", None)
+    state = getattr(cause, "sqlstate", None)
     if state is None:  # the server never answered
-        return error.connection_invalidated or type(error.orig).__name__ in {"OperationalError", "ConnectionTimeout"}
+        return lost or type(cause).__name__ in {"OperationalError", "ConnectionTimeout"}
     return str(state).startswith(_POSTGRES_BUSY)
 
 
