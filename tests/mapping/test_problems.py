@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from peerfhir.config import Mark, compose
-from peerfhir.mapping.problems import Problem, Problems, Text, messages
+from peerfhir.mapping.problems import Problem, Problems, Texts, messages
 
 MARK = Mark("mappings/a/a.map.yaml", 3, 5)
 
@@ -51,6 +51,8 @@ def test_a_warning_is_accepted_by_code_and_address_and_an_error_never() -> None:
 )  # fmt: skip
 def test_a_place_inside_a_scalar_is_found_in_the_text(text: str, part: str) -> None:
     node = compose(Path("x"), text=text).value["a"]
-    mark = Text(text).inside(node, node.value.index("three"))
+    texts = Texts()
+    texts.add("x", text)
+    mark = texts.inside(node, node.value.index("three"))
     line = text.split("\n")[mark.line - 1]
     assert line[mark.column - 1 :].startswith(part) or mark == node.mark

@@ -60,9 +60,9 @@ def test_files_that_are_no_mappings_are_named(tmp_path: Path) -> None:
     folder = write(tmp_path, "plain", GOOD)
     assert Mappings.load(folder, canonical=CANONICAL).ids() == ("plain",)
     for name, part in (
-        ("library/common.library.yaml", "library documents are not supported"),
-        ("plain/overlays/x.overlay.yaml", "overlay documents are not supported"),
-        ("plain/notes.yaml", "<id>.map.yaml"),
+        ("library/common.library.yaml", "the first key is 'library: <id>'"),
+        ("plain/overlays/x.overlay.yaml", "the first key is 'overlay: <id>'"),
+        ("plain/notes.yaml", "ends in .map.yaml"),
         ("lost.map.yaml", "folder and file name differ"),
     ):
         path = folder / name

@@ -12,6 +12,7 @@ from peerfhir.fhir.fhirpath.types import Scope, Static
 from peerfhir.mapping.codes import CodeMap
 from peerfhir.mapping.document import Document, keys
 from peerfhir.mapping.fields import Declarations, Field, Fields
+from peerfhir.mapping.instruments import Form
 from peerfhir.mapping.leaves import Leaves, Place, Slot
 from peerfhir.mapping.problems import Problems
 from peerfhir.mapping.resources import Resources
@@ -28,13 +29,22 @@ class Checked:
     scope: Scope
     template: Template
     heads: tuple[str, ...]  # resource names, in the order of their seeds
+    instruments: tuple[str, ...] = ()  # ids of the questionnaires it names
 
 
 def check(
-    document: Document, code_maps: Mapping[str, CodeMap], canonical: str, definitions: Definitions, problems: Problems
+    document: Document,
+    code_maps: Mapping[str, CodeMap],
+    canonical: str,
+    definitions: Definitions,
+    problems: Problems,
+    forms: Mapping[str, Form] | None = None,
 ) -> Checked | None:
-    """The checked template of one document, or None when something in it is an error."""
-    checker = _Checker(document, code_maps, canonical, definitions, problems)
+    """The checked template of one document, or None when something in it is an error.
+
+    forms  the instruments that the document may name
+    """
+    checker = _Checker(document, code_maps, canonical, definitions, problems, forms or {})
     found = checker.document_checked()
     _accept(document.accept, problems)
     return None if problems.errors else found
@@ -64,13 +74,15 @@ class _Checker:
         canonical: str,
         definitions: Definitions,
         problems: Problems,
+        forms: Mapping[str, Form],
     ) -> None:
+        self._forms = forms
         self._document = document
         self._code_maps = code_maps
         self._canonical = canonical
         self._definitions = definitions
         self._problems = problems
-        self._leaves = Leaves(document.text, problems)
+        self._leaves = Leaves(document.texts, problems)
 
     def document_checked(self) -> Checked | None:
         document = self._document

@@ -14,7 +14,7 @@ from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
 from peerfhir.fhir.fhirpath.types import Scope, Static
 from peerfhir.mapping import forms
 from peerfhir.mapping.fields import Field
-from peerfhir.mapping.problems import Problems, Text
+from peerfhir.mapping.problems import Problems, Texts
 from peerfhir.mapping.texts import pieces
 from peerfhir.mapping.tree import Const, Leaf, Rule
 
@@ -88,7 +88,7 @@ class Place:
 class Leaves:
     """Turns the scalars of one document into leaves; what does not fit is noted."""
 
-    def __init__(self, text: Text, problems: Problems) -> None:
+    def __init__(self, text: Texts, problems: Problems) -> None:
         self._text = text
         self._problems = problems
         self.used: set[tuple[int, str]] = set()  # identity of the shape, and the name below it

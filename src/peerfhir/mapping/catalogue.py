@@ -1,0 +1,240 @@
+"""Every document of the folder, read, merged, checked and compiled, with everything that is wrong in any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from peerfhir.config import Mark, Node
+from peerfhir.fhir.definitions import r4
+from peerfhir.mapping import libraries as library_documents
+from peerfhir.mapping import overlay as overlay_documents
+from peerfhir.mapping.check import Checked, check
+from peerfhir.mapping.codes import CodeMap, CodeMaps
+from peerfhir.mapping.document import Document, document_of
+from peerfhir.mapping.folder import Folder
+from peerfhir.mapping.instruments import Form
+from peerfhir.mapping.libraries import Library, imported, with_libraries
+from peerfhir.mapping.overlay import Loss, Overlay
+from peerfhir.mapping.problems import Problem, Problems, Texts
+from peerfhir.mapping.run import Program
+from peerfhir.mapping.syntax import opened
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One mapping, or one mapping under one overlay, without errors.
+
+    overlay   the overlay's name and the endpoint it is for; both None for the mapping by itself
+    document  as it was written, with libraries and overlay
+    losses    what the overlay takes away
+    files     label of each file it is made of
+    sha256    its content hash: 64 hexadecimal digits over those files
+    """
+
+    id: str
+    version: str
+    overlay: str | None
+    endpoint: str | None
+    document: Document
+    program: Program
+    losses: tuple[Loss, ...]
+    files: tuple[str, ...]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a folder holds.
+
+    loaded    "id" or "id+overlay" -> what has no error
+    problems  errors, warnings and infos of every document, in the order of the files
+    paths     label of each document, with its kind: mapping, overlay, library
+    """
+
+    loaded: Mapping[str, Loaded]
+    problems: tuple[Problem, ...]
+    paths: Mapping[str, str]
+
+
+def survey(root: Path, *, canonical: str, instruments: Mapping[str, Form] | None = None) -> Survey:
+    """Read and check every document below `mappings/`.
+
+    canonical    base of our own canonicals: ${canonical} in URIs, %canonical in expressions
+    instruments  the questionnaires that mappings may name
+    """
+    return _Surveyor(Folder(root), root, canonical, instruments or {}).survey()
+
+
+@dataclass
+class _Opened:
+    path: Path
+    label: str
+    node: Node
+
+
+@dataclass
+class _Surveyor:
+    folder: Folder
+    root: Path
+    canonical: str
+    instruments: Mapping[str, Form]
+    texts: Texts = field(default_factory=Texts)
+    every: Problems = field(default_factory=Problems)
+    libraries: dict[str, Library] = field(default_factory=dict)
+    mappings: dict[str, _Opened] = field(default_factory=dict)
+    overlays: list[Overlay] = field(default_factory=list)
+    paths: dict[str, str] = field(default_factory=dict)
+    loaded: dict[str, Loaded] = field(default_factory=dict)
+    told: dict[str, frozenset[tuple[Mark, str, str]]] = field(default_factory=dict)
+
+    def survey(self) -> Survey:
+        if not self.folder.exists:
+            self.every.add(Mark(self.root.name, 1, 1), "PM008", "", "the folder of the mappings is not there")
+        for path in self.folder.documents():
+            self._open(path)
+        overlay_documents.collisions(self.overlays, self.every)
+        for library in self.libraries.values():
+            self._library(library)
+        for one in self.mappings.values():
+            self._mapping(one)
+        for overlay in self.overlays:
+            self._overlay(overlay)
+        return Survey(self.loaded, tuple(self.every.every), self.paths)
+
+    def _open(self, path: Path) -> None:
+        label = self.folder.label(path)
+        mark = Mark(label, 1, 1)
+        kind = path.name.removesuffix(".yaml").rpartition(".")[2]
+        if kind not in ("map", "overlay", "library"):
+            what = "a document's name ends in .map.yaml, .overlay.yaml or .library.yaml"
+            self.every.add(mark, "PM004", "", what)
+            return
+        problems = Problems()
+        self.paths[label] = {"map": "mapping"}.get(kind, kind)
+        text = self.folder.read(path, mark, "", problems)
+        if text is not None:
+            self._opened(kind, path, label, text, problems)
+        self.every.extend(problems.every)
+
+    def _opened(self, kind: str, path: Path, label: str, text: str, problems: Problems) -> None:
+        if kind == "library":
+            library = library_documents.read(Path(label), text, problems, self.texts)
+            if library is not None and library.id in self.libraries:
+                other = self.libraries[library.id].node.key_marks["library"]
+                notes = ((other, "the other one"),)
+                problems.add(Mark(label, 1, 1), "PM006", "", f"there are two libraries '{library.id}'", notes=notes)
+            elif library is not None:
+                self.libraries[library.id] = library
+        elif kind == "overlay":
+            overlay = overlay_documents.read(Path(label), text, problems, self.texts)
+            if overlay is not None:
+                self.overlays.append(overlay)
+        else:
+            node = opened(Path(label), text, "mapping", problems, self.texts)
+            if node is not None:
+                self.mappings[path.parent.name] = _Opened(path, label, node)
+
+    # --- one document after the other -----------------------------------------------------------------------------
+
+    def _library(self, library: Library) -> None:
+        """A library by itself: what it names, and its fragments, without any record."""
+        problems = Problems()
+        mark = library.node.mark
+        head = {"mapping": Node("scalar", library.id, mark), "source": _NO_RECORD, "resources": _NOTHING}
+        node = Node("map", {**head, **library.node.value}, mark, library.node.key_marks)
+        document = document_of(node, Path(library.id), "", self.canonical, Problems(), self.texts)
+        if document is not None:
+            self._code_maps(document, problems, set())
+        self.every.extend(problems.every)
+
+    def _mapping(self, one: _Opened) -> None:
+        problems = Problems()
+        imports = imported(_imports(one.node), self.libraries, problems)
+        node = with_libraries(one.node, imports, problems)
+        loaded = self._loaded(node, one, None, (), imports, problems)
+        self.told[one.path.parent.name] = frozenset(_key(problem) for problem in problems.every)
+        if loaded is not None:
+            self.loaded[loaded.id] = loaded
+        self.every.extend(problems.every)
+
+    def _overlay(self, overlay: Overlay) -> None:
+        problems = Problems()
+        base = self.mappings.get(overlay.mapping)
+        if base is None:
+            mark = overlay.node.key_marks["extends"]
+            self.every.add(mark, "PM401", "", f"there is no mapping '{overlay.mapping}'")
+            return
+        imports = imported([*_imports(base.node), *_imports(overlay.node)], self.libraries, problems)
+        node = with_libraries(base.node, imports, problems)
+        node, losses = overlay_documents.merged(node, overlay, problems)
+        loaded = self._loaded(node, base, overlay, losses, imports, problems)
+        self._trim(base, overlay, problems)
+        if loaded is not None and not problems.errors:
+            self.loaded[f"{loaded.id}+{overlay.name}"] = loaded
+        self.every.extend(problems.every)
+
+    def _trim(self, base: _Opened, overlay: Overlay, problems: Problems) -> None:
+        """What the mapping says by itself is not said again; what it says only under the overlay tells of both."""
+        told = self.told.get(overlay.mapping, frozenset())
+        problems.drop(lambda problem: _key(problem) in told)
+        problems.drop(lambda problem: problem.code in ("PM010", "PM300") and problem.mark.path == base.label)
+        here = overlay.node.mark
+        problems.note(lambda problem: problem.mark.path != here.path, here, "under this overlay")
+
+    def _loaded(
+        self,
+        node: Node,
+        one: _Opened,
+        overlay: Overlay | None,
+        losses: tuple[Loss, ...],
+        imports: list[tuple[Node, Library]],
+        problems: Problems,
+    ) -> Loaded | None:
+        name = one.path.parent.name
+        document = document_of(node, Path(one.label), name, self.canonical, problems, self.texts)
+        if document is None:
+            return None
+        used = {one.label, *(library.node.mark.path for _, library in imports)}
+        used |= {overlay.node.mark.path} if overlay else set()
+        maps = self._code_maps(document, problems, used)
+        checked = check(document, maps, self.canonical, r4(), problems, self.instruments)
+        if checked is None:
+            return None
+        files, content = self._content(checked, used)
+        return Loaded(
+            document.id, document.version, overlay.name if overlay else None, overlay.endpoint if overlay else None,
+            document, Program(checked), losses, files, content,
+        )  # fmt: skip
+
+    def _content(self, checked: Checked, used: set[str]) -> tuple[tuple[str, ...], str]:
+        more = {label: data for form in checked.instruments for label, data in self.instruments[form].files.items()}
+        return tuple(sorted({*used, *more})), self.folder.content_hash(used, more)
+
+    def _code_maps(self, document: Document, problems: Problems, used: set[str]) -> dict[str, CodeMap]:
+        def beside(name: str, mark: Mark, address: str) -> tuple[str, str] | None:
+            found = self.folder.beside(name, mark, address, problems)
+            used.update([found[0]] if found else [])
+            return found
+
+        reader = CodeMaps(document.systems, problems, beside)
+        found: dict[str, CodeMap] = {}
+        for name, node in document.code_maps.items():
+            mark = document.code_map_marks[name]
+            broken = CodeMap(name, mark, {}, {}, provided=True, broken=True)
+            found[name] = reader.read(name, node, mark) or broken
+        return found
+
+
+_NOTHING = Node("map", {}, Mark("", 1, 1))
+_NO_RECORD = Node("map", {"format": Node("scalar", "json", Mark("", 1, 1)), "fields": _NOTHING}, Mark("", 1, 1))
+
+
+def _imports(node: Node) -> list[Node]:
+    found = node.value.get("imports")
+    return [] if found is None else [found]
+
+
+def _key(problem: Problem) -> tuple[Mark, str, str]:
+    return problem.mark, problem.code, problem.what
