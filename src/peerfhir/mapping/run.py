@@ -129,6 +129,18 @@ class Program:
     def _careful(self) -> Compiled:
         return compiled(self._checked, careful=True)
 
+    @property
+    def checked(self) -> Checked:
+        """What it was compiled from, for the tools."""
+        return self._checked
+
+    def typed(self, record: Json) -> Json:
+        """The typed record that rules see.
+
+        Raises  MappingFailed when it does not fit its declaration
+        """
+        return self._typed(record)
+
     def run(self, record: Json) -> Result:
         """Map one record. The record is not changed and the result shares nothing with it.
 
