@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from peerfhir.mapcommands import commands as map_commands
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,7 +25,13 @@ clients = typer.Typer(no_args_is_help=True, help="Systems that may call the gate
 users = typer.Typer(no_args_is_help=True, help="Staff who may sign in.")
 inbox = typer.Typer(no_args_is_help=True, help="What was received, and what could not be processed.")
 outbox = typer.Typer(no_args_is_help=True, help="What is owed to hospitals, and what could not be delivered.")
-for _name, _group in (("clients", clients), ("users", users), ("inbox", inbox), ("outbox", outbox)):
+for _name, _group in (
+    ("clients", clients),
+    ("users", users),
+    ("inbox", inbox),
+    ("outbox", outbox),
+    ("map", map_commands),
+):
     app.add_typer(_group, name=_name)
 
 Config = Annotated[Path, typer.Option("--config", envvar="PEERFHIR_CONFIG", help="The folder config/.")]

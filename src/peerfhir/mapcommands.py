@@ -1,0 +1,256 @@
+"""The commands of `peerfhir map`: check, run, test, diff, explain and show.
+
+Results go to standard output, diagnostics to standard error. Exit codes: 0 done, nothing wrong; 1 problems found;
+2 usage or file not found; 3 our fault.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from peerfhir.mapping.problems import Problem
+    from peerfhir.mapping.shelf import Opened, Shelf
+
+commands = typer.Typer(no_args_is_help=True, help="Mappings: check, run, test, explain and exchange them.")
+
+Folder = Annotated[Path, typer.Option("--mappings", envvar="PEERFHIR_MAPPINGS", help="The folder mappings/.")]
+Form = Annotated[str, typer.Option("--format", help="text or json.")]
+Overlay = Annotated[str | None, typer.Option("--overlay", help="The overlay's name, as its file is called.")]
+Out = Annotated[Path | None, typer.Option("-o", "--output", help="Write here instead, whole or not at all.")]
+DEFAULT = Path("mappings")
+
+
+@commands.command()
+def check(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Only these files or folders are reported.")] = None,
+    mappings: Folder = DEFAULT,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+    form: Annotated[str, typer.Option("--format", help="text, json, github or operationoutcome.")] = "text",
+) -> None:
+    """Check every document; nothing is run. Mappings need examples beside them."""
+    from time import perf_counter
+
+    from peerfhir.mapping.overview import checked
+    from peerfhir.mapping.told import FORMS, written
+
+    _one_of(form, FORMS)
+    began = perf_counter()
+    for path in paths or []:
+        if not path.exists():
+            _usage(f"{path} is not there.")
+    found = checked(_shelf(mappings), tuple(path.resolve() for path in paths or ()))
+    if form == "text":
+        _tell(found.problems)
+        for line in found.lines(perf_counter() - began):
+            typer.echo(line)
+    else:
+        typer.echo(written(found.problems, form))
+    bad = [one for one in found.problems if one.severity == "error" or (strict and one.severity == "warning")]
+    raise typer.Exit(1 if bad else 0)
+
+
+@commands.command()
+def run(
+    mapping_id: Annotated[str, typer.Argument(metavar="ID")],
+    source: Annotated[Path, typer.Option("--input", help="The file with the records; - is standard input.")],
+    overlay: Overlay = None,
+    record: Annotated[int, typer.Option(help="Only this record, counted from 1.")] = 0,
+    ndjson: Annotated[bool, typer.Option("--ndjson", help="One line per record, as they come.")] = False,
+    validate: Annotated[bool, typer.Option("--validate", help="Hold every result to R4 as well.")] = False,
+    now: Annotated[str | None, typer.Option(help="What now() and today() say.")] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Show on standard error what each rule gave.")] = False,
+    show_values: Annotated[bool, typer.Option("--show-values", help="Show values of sensitive fields too.")] = False,
+    output: Out = None,
+    errors: Annotated[
+        Path | None, typer.Option(help="Failed records as CSV: row, column, reason. Beside -o unless told.")
+    ] = None,
+    mappings: Folder = DEFAULT,
+) -> None:
+    """Map every record of a file and print what it becomes. Nothing is sent anywhere."""
+    from peerfhir.mapping.running import Running
+
+    opened = _find(mappings, mapping_id, overlay)
+    running = Running(
+        opened, _readable(source), record=record, ndjson=ndjson, validate=validate, now=_moment(now), trace=trace,
+        show=show_values,
+    )  # fmt: skip
+    aside = errors or (output.with_name(f"{output.name}.errors.csv") if output else None)
+    failed = running.into(output, aside, typer.echo, lambda line: typer.echo(line, err=True))
+    raise typer.Exit(1 if failed else 0)
+
+
+@commands.command(name="test")
+def try_examples(
+    mapping_id: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
+    word: Annotated[str, typer.Option("-k", help="Only examples whose name holds this.")] = "",
+    coverage: Annotated[bool, typer.Option("--coverage", help="Say what the examples reach.")] = False,
+    min_coverage: Annotated[int, typer.Option(help="Percent of the rules that must be reached.")] = 0,
+    update: Annotated[
+        bool, typer.Option("--update", help="Rewrite expected files, after showing what differs.")
+    ] = False,
+    mappings: Folder = DEFAULT,
+    form: Form = "text",
+) -> None:
+    """Run the examples beside the mappings."""
+    from peerfhir.mapping.trials import tried
+
+    _one_of(form, ("text", "json"))
+    if update and os.environ.get("CI"):
+        _usage("--update is refused where CI is set: expected files are reviewed first.")
+    shelf = _shelf(mappings)
+    _refuse_errors(shelf, mapping_id)
+    chosen = [one for one in shelf.opened if mapping_id in (None, one.id, one.name)]
+    if mapping_id is not None and not chosen:
+        _usage(f"There is no mapping '{mapping_id}' in {mappings}.")
+    found = tried(chosen, word, coverage=coverage or min_coverage > 0, minimum=min_coverage, update=update)
+    for line in found.lines() if form == "text" else [found.json()]:
+        typer.echo(line)
+    raise typer.Exit(1 if found.failed else 0)
+
+
+@commands.command()
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="id, id+overlay, or the path of a mapping.")],
+    b: Annotated[str, typer.Argument(metavar="B")],
+    examples: Annotated[bool, typer.Option("--examples", help="Compare on the examples; this is the default.")] = False,
+    corpus: Annotated[Path | None, typer.Option(help="Compare on the files of this folder instead.")] = None,
+    mappings: Folder = DEFAULT,
+    form: Form = "text",
+) -> None:
+    """Compare the outputs of two mappings, overlays or files, element by element."""
+    from peerfhir.mapping.comparing import compared
+
+    _one_of(form, ("text", "json"))
+    if examples and corpus is not None:
+        _usage("Say --examples or --corpus.")
+    if corpus is not None and not corpus.is_dir():
+        _usage(f"{corpus} is not there.")
+    found = compared(_any(mappings, a), _any(mappings, b), corpus)
+    for line in found.lines() if form == "text" else [found.json()]:
+        typer.echo(line)
+    raise typer.Exit(1 if found.changed else 0)
+
+
+@commands.command()
+def explain(
+    mapping_id: Annotated[str, typer.Argument(metavar="ID")],
+    source: Annotated[Path, typer.Option("--input")],
+    record: Annotated[int, typer.Option(help="Which record, counted from 1.")] = 1,
+    path: Annotated[str, typer.Option("--path", help="Only this address: patient.telecom[1].")] = "",
+    overlay: Overlay = None,
+    show_values: Annotated[bool, typer.Option("--show-values", help="Show values of sensitive fields too.")] = False,
+    mappings: Folder = DEFAULT,
+    form: Form = "text",
+) -> None:
+    """Say where every value came from, and why what is absent is absent."""
+    from peerfhir.mapping.running import explanation
+
+    _one_of(form, ("text", "json"))
+    opened = _find(mappings, mapping_id, overlay)
+    good, lines = explanation(opened, _readable(source), source.name, record, path, form, show=show_values)
+    for line in lines:
+        typer.echo(line, err=not good)
+    raise typer.Exit(0 if good else 1)
+
+
+@commands.command()
+def show(
+    mapping_id: Annotated[str, typer.Argument(metavar="ID")],
+    resolved: Annotated[bool, typer.Option("--resolved", help="With the origin of each line.")] = False,
+    overlay: Overlay = None,
+    losses: Annotated[bool, typer.Option("--losses", help="What is lost between the record and its output.")] = False,
+    mappings: Folder = DEFAULT,
+    form: Form = "text",
+) -> None:
+    """Show a mapping after imports, overlay, fragments and rows, or what it loses."""
+    from peerfhir.mapping.overview import lost, resolved_lines
+
+    _one_of(form, ("text", "json"))
+    opened = _find(mappings, mapping_id, overlay)
+    for line in lost(opened, form) if losses else resolved_lines(opened, form, origins=resolved):
+        typer.echo(line)
+
+
+# -- what the commands share ---------------------------------------------------------------------------------
+
+
+def _usage(what: str) -> NoReturn:
+    typer.echo(what, err=True)
+    raise typer.Exit(2)
+
+
+def _one_of(value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        _usage(f"'{value}' is not one of {', '.join(allowed)}.")
+
+
+def _tell(problems: Sequence[Problem]) -> None:
+    from peerfhir.mapping.told import written
+
+    if problems:
+        typer.echo(written(problems, "text"), err=True)
+
+
+def _shelf(folder: Path) -> Shelf:
+    from peerfhir.mapping.shelf import canonical_of, look
+
+    if not folder.is_dir():
+        _usage(f"{folder} is not there; run this where mappings/ is, or say --mappings.")
+    return look(folder, canonical_of(folder))
+
+
+def _refuse_errors(shelf: Shelf, mapping_id: str | None) -> None:
+    """A mapping with errors is not run; those of other mappings do not matter to it."""
+    files = [one for one in shelf.files if mapping_id is None or mapping_id.partition("+")[0] in one.path.parts]
+    bad = [problem for file in files for problem in file.problems if problem.severity == "error"]
+    if bad:
+        _tell(bad)
+        raise typer.Exit(1)
+
+
+def _find(folder: Path, mapping_id: str, overlay: str | None = None) -> Opened:
+    shelf = _shelf(folder)
+    name = f"{mapping_id}+{overlay}" if overlay else mapping_id
+    found = shelf.find(name)
+    if found is None:
+        _refuse_errors(shelf, name)
+        _usage(f"There is no mapping '{name}' in {folder}.")
+    return found
+
+
+def _any(folder: Path, name: str) -> Opened:
+    """A mapping by id, id+overlay, id@version, or the path of its document."""
+    path = Path(name)
+    if path.suffix == ".yaml":
+        if not path.is_file():
+            _usage(f"{path} is not there.")
+        return _find(path.resolve().parents[1], path.parent.name if path.parent.name else path.resolve().parent.name)
+    plain, at, version = name.partition("@")
+    found = _find(folder, plain)
+    if at and found.checked.document.version != version:
+        _usage(f"{plain} is {found.checked.document.version} here; give the path of the document of {version}.")
+    return found
+
+
+def _readable(path: Path) -> Path | None:
+    """The path of an input, or None for standard input."""
+    if str(path) == "-":
+        return None
+    if not path.is_file():
+        _usage(f"{path} is not there.")
+    return path
+
+
+def _moment(text: str | None) -> str:
+    from peerfhir.mapping.forms import fits
+
+    if text is not None and not fits("instant", text):
+        _usage("--now is an instant, such as 2026-03-02T10:00:00-05:00.")
+    return text or "2000-01-01T00:00:00Z"
