@@ -160,3 +160,14 @@ def test_a_method_or_id_of_another_kind_is_not_there(operator):
     assert operator.get("/admin/outbox/abc").status_code == 404
     assert operator.get("/admin/inbox/x/rerun").status_code == 405
     assert operator.get("/admin").status_code == 404
+
+
+@pytest.mark.parametrize("odd", ["%00", "x" * 65, "a%20b", "%F0%9F%90%9F", "a'--"])
+def test_what_can_be_no_id_is_not_there_on_either_database(engine, clock, odd):
+    speaker = doors.speaker(doors.app(engine, clock), engine, clock, endpoint=None, scope="admin system/*.r")
+    for path in (f"/admin/inbox/{odd}", f"/admin/inbox/{odd}?content=true", f"/admin/trace/{odd}"):
+        assert speaker.get(path).status_code == 404, path
+    assert speaker.send("POST", f"/admin/inbox/{odd}/rerun", None).status_code == 404
+    assert speaker.get(f"/admin/outbox?endpoint={odd}").status_code == 400
+    with reading(engine) as connection:
+        assert [one.action for one in audit.latest(connection, "alpha") if one.action in ("read", "rerun")] == []

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, g, request
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError
 
 from peerfhir.access.callers import Caller
 from peerfhir.errors import BadRequest, Forbidden, NotFound
 from peerfhir.fhir.writer import write
-from peerfhir.gateway import door
+from peerfhir.gateway import door, shapes
 from peerfhir.gateway.parts import parts
 from peerfhir.inbox import parked as inbox_parked
 from peerfhir.outbox import parked as outbox_parked
@@ -21,107 +21,14 @@ from peerfhir.pathway.vocabulary import Role
 from peerfhir.records import messages, trace
 from peerfhir.records.database import reading
 
-_INBOX_STATES = ("ready", "leased", "done", "parked")
-_OUTBOX_STATES = (*_INBOX_STATES, "held", "cancelled", "superseded")
-_MOST = 500
-
-
-class _Strict(Schema):
-    class Meta:
-        unknown = RAISE
-
-
-class _InboxQuery(_Strict):
-    state = fields.String(load_default=None, validate=validate.OneOf(_INBOX_STATES))
-    limit = fields.Integer(load_default=100, validate=validate.Range(1, _MOST))
-
-
-class _OutboxQuery(_Strict):
-    state = fields.String(load_default=None, validate=validate.OneOf(_OUTBOX_STATES))
-    endpoint = fields.String(load_default=None, validate=validate.Length(max=64))
-    limit = fields.Integer(load_default=100, validate=validate.Range(1, _MOST))
-
-
-class _ShowQuery(_Strict):
-    content = fields.Boolean(load_default=False)
-
-
-class _RerunQuery(_Strict):
-    mode = fields.String(load_default="current", validate=validate.OneOf(("current", "pinned")))
-
-
-class _Shown(Schema):
-    """What of a row is shown. Content is not among it: it needs its own scope."""
-
-    class Meta:
-        unknown = EXCLUDE
-
-    id = fields.Raw()
-    state = fields.String()
-    reason = fields.String(allow_none=True)
-    advice = fields.String(allow_none=True)
-    attempts = fields.Integer()
-    execution_id = fields.String(allow_none=True)
-    settled_at = fields.AwareDateTime(allow_none=True)
-
-
-class _Inbox(_Shown):
-    source = fields.String()
-    message_key = fields.String()
-    received_at = fields.AwareDateTime()
-    due_at = fields.AwareDateTime()
-    content_type = fields.String()
-    body_sha256 = fields.String()
-    record_type = fields.String(allow_none=True)
-    record_id = fields.String(allow_none=True)
-
-
-class _Attempt(Schema):
-    n = fields.Integer()
-    started_at = fields.AwareDateTime()
-    ended_at = fields.AwareDateTime(allow_none=True)
-    on_wire = fields.Boolean()
-    milliseconds = fields.Integer(allow_none=True)
-    status = fields.Integer(allow_none=True)
-    verdict = fields.String(allow_none=True)
-    error = fields.String(allow_none=True)
-
-
-class _Outbox(_Shown):
-    endpoint = fields.String()
-    idem = fields.String()
-    piece = fields.String()
-    share_class = fields.String()
-    referral_id = fields.String(allow_none=True)
-    record_type = fields.String()
-    record_id = fields.String()
-    record_version = fields.Integer()
-    form = fields.String(allow_none=True)
-    rung = fields.Integer(allow_none=True)
-    rung_reason = fields.String(allow_none=True)
-    mapping_id = fields.String(allow_none=True)
-    mapping_sha256 = fields.String(allow_none=True)
-    method = fields.String(allow_none=True)
-    created_at = fields.AwareDateTime()
-    horizon_at = fields.AwareDateTime()
-    next_at = fields.AwareDateTime(allow_none=True)
-    parent_id = fields.Integer()
-    replay_mode = fields.String(allow_none=True)
-    tries = fields.List(fields.Nested(_Attempt))
-
-
-class _Hop(Schema):
-    at = fields.AwareDateTime()
-    kind = fields.String()
-    id = fields.String()
-    what = fields.String()
-    detail = fields.String()
+_LONGEST_ID = 64
 
 
 def create_admin() -> Blueprint:
     """The operator's API; every route asks for the scope "admin" and stays in the caller's program."""
     blueprint = Blueprint("admin", __name__, url_prefix="/admin")
     blueprint.before_request(_authenticate)
+    blueprint.before_request(_check_ids)
     for rule, view, method in (
         ("/inbox", _list_inbox, "GET"),
         ("/inbox/<message_id>", _show_inbox, "GET"),
@@ -141,45 +48,52 @@ def _authenticate() -> None:
         raise Forbidden("The token has no scope for that.", advice='Ask for the scope "admin".')
 
 
+def _check_ids() -> None:
+    """What can be no id of ours is asked of no database, and written into no audit. Raises NotFound."""
+    for value in (request.view_args or {}).values():
+        if isinstance(value, str) and not (len(value) <= _LONGEST_ID and re.fullmatch(shapes.ID, value)):
+            raise NotFound
+
+
 def _list_inbox() -> Response:
-    asked = _asked(_InboxQuery())
+    asked = _asked(shapes.InboxQuery())
     with reading(parts().engine) as connection:
-        rows = messages.list_inbox(connection, _program(), state=asked["state"], limit=asked["limit"])
-    return _json({"messages": _dumped(_Inbox(), rows)})
+        rows = messages.list_inbox(connection, _program(), state=asked.get("state"), limit=asked["limit"])
+    return _json(shapes.InboxList().dump({"messages": rows}))
 
 
 def _show_inbox(message_id: str) -> Response:
     content = _content_wanted(f"inbox/{message_id}")
     with reading(parts().engine) as connection:
         row = messages.show_inbox(connection, _program(), message_id, content=content)
-    return _json(_one(_Inbox(), row, content))
+    return _json(_one(shapes.InboxShown(), row, content))
 
 
 def _rerun_inbox(message_id: str) -> Response:
-    _asked(_Strict())
+    _asked(shapes.NoQuery())
     inbox_parked.rerun(parts().engine, parts().clock, _program(), message_id)
     _note("rerun", f"inbox/{message_id}")
     return _json({"id": message_id, "state": "ready"})
 
 
 def _list_outbox() -> Response:
-    asked = _asked(_OutboxQuery())
+    asked = _asked(shapes.OutboxQuery())
     with reading(parts().engine) as connection:
         rows = messages.list_outbox(
-            connection, _program(), state=asked["state"], endpoint=asked["endpoint"], limit=asked["limit"]
+            connection, _program(), state=asked.get("state"), endpoint=asked.get("endpoint"), limit=asked["limit"]
         )
-    return _json({"messages": _dumped(_Outbox(), rows)})
+    return _json(shapes.OutboxList().dump({"messages": rows}))
 
 
 def _show_outbox(message_id: int) -> Response:
     content = _content_wanted(f"outbox/{message_id}")
     with reading(parts().engine) as connection:
         row = messages.show_outbox(connection, _program(), message_id, content=content)
-    return _json(_one(_Outbox(), row, content))
+    return _json(_one(shapes.OutboxShown(), row, content))
 
 
 def _rerun_outbox(message_id: int) -> Response:
-    mode = _asked(_RerunQuery())["mode"]
+    mode = _asked(shapes.RerunQuery())["mode"]
     own = parts()
     project = partial(own.office.rerun_projection, _operator(), execution_id=g.execution_id)
     new_id = outbox_parked.rerun(own.engine, own.clock, _program(), message_id, mode, project=project)
@@ -188,12 +102,12 @@ def _rerun_outbox(message_id: int) -> Response:
 
 
 def _trace(wanted: str) -> Response:
-    _asked(_Strict())
+    _asked(shapes.NoQuery())
     with reading(parts().engine) as connection:
         hops = trace.trace(connection, _program(), wanted)
     if not hops:
         raise NotFound
-    return _json({"hops": _dumped(_Hop(), hops)})
+    return _json(shapes.Story().dump({"hops": hops}))
 
 
 def _operator() -> Actor:
@@ -224,7 +138,7 @@ def _asked(schema: Schema) -> dict[str, Any]:
 
 def _content_wanted(subject: str) -> bool:
     """Whether content is asked for; it needs to be readable with this token too, and is written down."""
-    if not _asked(_ShowQuery())["content"]:
+    if not _asked(shapes.ShowQuery())["content"]:
         return False
     caller: Caller = g.caller
     if "r" not in caller.scopes.letters("*"):
@@ -238,10 +152,6 @@ def _one(schema: Schema, row: Any, content: bool) -> dict[str, Any]:
     if content:
         shown["content"] = bytes(row["body"] or b"").decode("utf-8", "replace")
     return shown
-
-
-def _dumped(schema: Schema, rows: Sequence[Any]) -> list[dict[str, Any]]:
-    return [dict(schema.dump(row)) for row in rows]
 
 
 def _json(value: Any) -> Response:

@@ -16,6 +16,7 @@ from peerfhir.gateway.admin import create_admin
 from peerfhir.gateway.answer import fault_response
 from peerfhir.gateway.authorize import create_authorize, say_fault
 from peerfhir.gateway.fhir import create_fhir
+from peerfhir.gateway.openapi import create_description
 from peerfhir.gateway.ops import create_ops
 from peerfhir.gateway.parts import EXTENSION, Parts
 from peerfhir.gateway.parts import parts as own
@@ -49,6 +50,7 @@ def create_app(parts: Parts) -> Flask:
     app.register_blueprint(create_authorize())
     app.register_blueprint(create_fhir(parts))
     app.register_blueprint(create_admin())
+    app.register_blueprint(create_description(parts))
     if parts.pages is not None:
         app.register_blueprint(parts.pages(parts))
     return app

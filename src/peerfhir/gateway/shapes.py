@@ -1,0 +1,199 @@
+"""The shapes of the operator's API: what a query may say, and what an answer says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import RAISE, Schema, fields, validate
+
+INBOX_STATES = ("ready", "leased", "done", "parked")
+OUTBOX_STATES = (*INBOX_STATES, "held", "cancelled", "superseded")
+MODES = ("current", "pinned")
+MOST = 500
+ID = r"^[A-Za-z0-9._-]*$"  # of endpoints and messages; a database may refuse what else a text can hold
+_AT = "2026-11-21T10:00:00+00:00"
+_SUM = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+
+
+def says(text: str, *examples: Any) -> dict[str, Any]:
+    """What the published description says of a field; examples are invented."""
+    said: dict[str, Any] = {"description": text} if text else {}
+    return {"metadata": said | ({"examples": list(examples)} if examples else {})}
+
+
+class Strict(Schema):
+    """What is not named here is refused, or is never answered."""
+
+    class Meta:
+        unknown = RAISE
+
+
+class NoQuery(Strict):
+    """The address takes no query."""
+
+
+class InboxQuery(Strict):
+    """Which received messages."""
+
+    state = fields.String(validate=validate.OneOf(INBOX_STATES), **says("Only those in this state."))
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, MOST), **says("The newest so many."))
+
+
+class OutboxQuery(Strict):
+    """Which owed messages."""
+
+    state = fields.String(validate=validate.OneOf(OUTBOX_STATES), **says("Only those in this state."))
+    endpoint = fields.String(
+        validate=[validate.Length(max=64), validate.Regexp(ID)],
+        **says("Only those to this endpoint; its id."),
+    )
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, MOST), **says("The newest so many."))
+
+
+class ShowQuery(Strict):
+    """How much of a message."""
+
+    content = fields.Boolean(
+        load_default=False, truthy={"true"}, falsy={"false"},
+        **says("With the bytes. Needs a scope to read every type besides admin, and is written into the audit."),
+    )  # fmt: skip
+
+
+class RerunQuery(Strict):
+    """How a parked message is sent again."""
+
+    mode = fields.String(
+        load_default="current", validate=validate.OneOf(MODES),
+        **says("current: by the mapping as it is now. pinned: the very bytes that were refused."),
+    )  # fmt: skip
+
+
+class _Shown(Strict):
+    """What of every row is shown. Content is not among it: it needs its own scope."""
+
+    state = fields.String(required=True, **says("Where it stands.", "parked"))
+    reason = fields.String(required=True, allow_none=True, **says("Why it stands where it stands; a code."))
+    advice = fields.String(required=True, allow_none=True, **says("What can be done about it."))
+    attempts = fields.Integer(required=True, **says("How often it was tried.", 1))
+    execution_id = fields.String(
+        required=True, allow_none=True, **says("X-Request-Id of the call it came from.", "nightly-0042")
+    )
+    settled_at = fields.AwareDateTime(required=True, allow_none=True, **says("When it came to rest.", _AT))
+
+
+class InboxLine(_Shown):
+    """A message that was received."""
+
+    id = fields.String(required=True, **says("Of the message.", "6f1d4c2ab7e84e0f9a3c5d7e8b901234"))
+    source = fields.String(required=True, **says("The endpoint or client that sent it.", "riverside"))
+    message_key = fields.String(
+        required=True, **says("The same key from the same source is the same message.", "Task/t-1/_history/1")
+    )
+    received_at = fields.AwareDateTime(required=True, **says("When it arrived.", _AT))
+    due_at = fields.AwareDateTime(required=True, **says("When it is worked on, at the earliest.", _AT))
+    content_type = fields.String(required=True, **says("As the sender said it.", "application/fhir+json"))
+    body_sha256 = fields.String(required=True, **says("Of the bytes as they arrived.", _SUM))
+    record_type = fields.String(required=True, allow_none=True, **says("What it became.", "referral"))
+    record_id = fields.String(required=True, allow_none=True, **says("The id of that record."))
+
+
+class InboxShown(InboxLine):
+    """A message that was received, with its bytes when they are asked for."""
+
+    content = fields.String(**says("The bytes as text; only with content=true."))
+
+
+class Attempt(Strict):
+    """One try to deliver a message."""
+
+    n = fields.Integer(required=True, **says("Which try.", 1))
+    started_at = fields.AwareDateTime(required=True, **says("When it began.", _AT))
+    ended_at = fields.AwareDateTime(required=True, allow_none=True, **says("When it ended.", _AT))
+    on_wire = fields.Boolean(required=True, **says("Whether bytes may have left."))
+    milliseconds = fields.Integer(required=True, allow_none=True, **says("How long it took.", 120))
+    status = fields.Integer(required=True, allow_none=True, **says("The HTTP status of the answer.", 422))
+    verdict = fields.String(required=True, allow_none=True, **says("done, later, reconcile or never.", "never"))
+    error = fields.String(required=True, allow_none=True, **says("What went wrong on the way, without values."))
+
+
+class OutboxLine(_Shown):
+    """A message that is owed to a hospital."""
+
+    id = fields.Integer(required=True, **says("Of the message.", 42))
+    endpoint = fields.String(required=True, **says("Where it goes; empty for what shows in our own API.", "riverside"))
+    idem = fields.String(required=True, **says("Its effect, whose repetition changes nothing.", "PF-000001:status:2"))
+    piece = fields.String(required=True, **says("Which part of the story.", "status"))
+    share_class = fields.String(required=True, **says("What a consent has to allow for it.", "status"))
+    referral_id = fields.String(required=True, allow_none=True, **says("The referral it belongs to."))
+    record_type = fields.String(required=True, **says("What it tells of.", "referral"))
+    record_id = fields.String(required=True, **says("The id of that record."))
+    record_version = fields.Integer(required=True, **says("Which version of it.", 2))
+    form = fields.String(required=True, allow_none=True, **says("The resource type it was sent as.", "Task"))
+    rung = fields.Integer(
+        required=True, allow_none=True, **says("Which of the four forms that a hospital may take, best first.", 1)
+    )
+    rung_reason = fields.String(required=True, allow_none=True, **says("Why that form."))
+    mapping_id = fields.String(required=True, allow_none=True, **says("The mapping that made it.", "referral-status"))
+    mapping_sha256 = fields.String(required=True, allow_none=True, **says("Of the mapping that made it.", _SUM))
+    method = fields.String(required=True, allow_none=True, **says("How it was sent.", "PUT"))
+    created_at = fields.AwareDateTime(required=True, **says("Since when it is owed.", _AT))
+    horizon_at = fields.AwareDateTime(required=True, **says("Until when it is tried.", _AT))
+    parent_id = fields.Integer(required=True, **says("The message it repeats; 0 when none.", 0))
+    replay_mode = fields.String(required=True, allow_none=True, **says("How it repeats that one.", "current"))
+
+
+class OutboxShown(OutboxLine):
+    """A message that is owed to a hospital, with every attempt, and its bytes when they are asked for."""
+
+    next_at = fields.AwareDateTime(required=True, allow_none=True, **says("When it is tried next.", _AT))
+    tries = fields.List(fields.Nested(Attempt), required=True, **says("Every attempt, oldest first."))
+    content = fields.String(**says("The bytes as text; only with content=true."))
+
+
+class InboxList(Strict):
+    """Received messages, newest first."""
+
+    messages = fields.List(fields.Nested(InboxLine), required=True, **says("Newest first."))
+
+
+class OutboxList(Strict):
+    """Owed messages, newest first."""
+
+    messages = fields.List(fields.Nested(OutboxLine), required=True, **says("Newest first."))
+
+
+class InboxAgain(Strict):
+    """A received message is worked on again."""
+
+    id = fields.String(required=True, **says("Of the message."))
+    state = fields.Constant("ready", required=True, **says("Where it stands.", "ready"))
+
+
+class OutboxAgain(Strict):
+    """An owed message is sent again."""
+
+    id = fields.Integer(required=True, **says("Of the message that is owed now.", 43))
+    parent = fields.Integer(required=True, **says("The message that was asked for.", 42))
+    mode = fields.String(required=True, validate=validate.OneOf(MODES), **says("As it was asked for."))
+
+
+class Hop(Strict):
+    """One thing that happened to a referral; it says nothing about the person."""
+
+    at = fields.AwareDateTime(required=True, **says("When.", _AT))
+    kind = fields.String(
+        required=True,
+        validate=validate.OneOf(
+            ("received", "referral", "engagement", "encounter", "outcome", "owed", "attempt", "settled")
+        ),
+        **says("What kind of thing it happened to."),
+    )
+    id = fields.String(required=True, **says("Of the row or record.", "PF-000001"))
+    what = fields.String(required=True, **says("The state from then on.", "received"))
+    detail = fields.String(required=True, **says("More of it, in words.", "version 1, requested"))
+
+
+class Story(Strict):
+    """What happened to a referral, in the order of time."""
+
+    hops = fields.List(fields.Nested(Hop), required=True, **says("Oldest first."))
