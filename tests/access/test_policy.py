@@ -134,7 +134,7 @@ def _may(caller: Caller, row: Row) -> bool:
 
 
 def _read(connection, caller, clock, row):
-    store = Store(connection, caller.program_id, clock, lambda query: policy.visible(query, caller, clock.now()))
+    store = Store(connection, caller.program_id, clock, policy.sight(caller, clock.now()))
     try:
         store.read("Basic", row.id)
     except NotFound as fault:
@@ -166,7 +166,7 @@ def test_each_caller_reads_what_is_theirs_the_programs_or_granted_and_nothing_el
 def test_a_search_finds_what_a_read_finds(engine, clock, rows):
     with reading(engine) as connection:
         for caller in CALLERS:
-            store = Store(connection, caller.program_id, clock, lambda q, c=caller: policy.visible(q, c, clock.now()))
+            store = Store(connection, caller.program_id, clock, policy.sight(caller, clock.now()))
             page = store.search("Basic", "_count=200&_total=accurate")
             expected = {row.id for row in rows if row.program == caller.program_id and _may(caller, row)}
             assert {one.id for one in page.rows} == expected

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from peerfhir.errors import Duplicate, NotFound, VersionConflict
-from peerfhir.fhir.store import Draft, Key, Labels, Store, fhir_resource
+from peerfhir.fhir.prepared import Sight
+from peerfhir.fhir.store import Draft, Key, Labels, Store
 from peerfhir.records.database import writing
 from tests.support.clock import HeldClock
 from tests.support.fhir import Server
@@ -100,7 +101,7 @@ def test_what_a_caller_may_not_see_is_not_there(shared: Engine) -> None:
         everything = Store(connection, program, CLOCK)
         for number, source in enumerate(["riverside", "lakeside"]):
             everything.create(patient(number), Labels(source=source), id=f"p{number}")
-        mine = Store(connection, program, CLOCK, lambda query: query.where(fhir_resource.c.source == "riverside"))
+        mine = Store(connection, program, CLOCK, Sight(text("fhir_resource.source = :whose"), {"whose": "riverside"}))
         assert mine.read("Patient", "p0").id == "p0"
         for ask in (lambda: mine.read("Patient", "p1"), lambda: mine.vread("Patient", "p1", 1),
                     lambda: mine.update(patient(1), None, 1)):  # fmt: skip

@@ -6,8 +6,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Executable, Select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Executable,
+    Select,
+    Text,
+    TypeDecorator,
+    any_,
+    bindparam,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+from peerfhir.fhir.writer import write
 
 Values = Mapping[str, Any]  # bound name -> value
 _Convert = Callable[[Any], Any]
@@ -26,7 +43,7 @@ class Prepared:
     """
 
     def __init__(
-        self, statement: Executable, postgresql: Executable | None = None, columns: Sequence[str] | None = None
+        self, statement: Executable, postgresql: Executable | None = None, *, columns: Sequence[str] | None = None
     ) -> None:
         self._statement = statement
         self._postgresql = postgresql
@@ -78,6 +95,26 @@ class Prepared:
         return made
 
 
+class _Texts(TypeDecorator[list[str]]):
+    """Many texts as one parameter: JSON for SQLite, an array for PostgreSQL."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(ARRAY(Text) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> Any:
+        return list(value or ()) if dialect.name == "postgresql" else write(list(value or ())).decode()
+
+
+def among(column: ColumnElement[str], name: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """ "The column is one of the texts in this parameter", for SQLite and for PostgreSQL."""
+    many = bindparam(name, type_=_Texts())
+    values = func.json_each(many).table_valued("value")
+    return column.in_(select(values.c.value)), column == any_(many)
+
+
 @dataclass(frozen=True)
 class Sight:
     """What a caller may see: a condition over `fhir_resource` whose text is the same for every caller, and its values.
@@ -91,6 +128,25 @@ class Sight:
     def __call__(self, query: Select[Any]) -> Select[Any]:
         """The query, narrowed to what may be seen."""
         return query.where(self.condition.bindparams(**self.values))
+
+
+EVERYTHING = Sight(text("1 = 1"), {})
+
+
+class Seen:
+    """A query over `fhir_resource` that is kept prepared for each condition of a Sight; the product has two."""
+
+    def __init__(self, query: Select[Any], postgresql: Select[Any] | None = None) -> None:
+        self._queries = (query, query if postgresql is None else postgresql)
+        self._made: dict[int, tuple[Any, Prepared]] = {}  # the condition is kept too, so that its id stays its own
+
+    def by(self, sight: Sight) -> Prepared:
+        """The query, narrowed to what may be seen; give it the values of the sight with its own."""
+        made = self._made.get(id(sight.condition))
+        if made is None:
+            narrowed = Prepared(*(query.where(sight.condition) for query in self._queries))
+            made = self._made[id(sight.condition)] = (sight.condition, narrowed)
+        return made[1]
 
 
 @dataclass(frozen=True)
@@ -120,6 +176,9 @@ def _make(connection: Connection, statement: Executable, columns: Sequence[str] 
         for bound, name in compiled.bind_names.items()
         if bound.value is not None and not bound.required
     }
+    for column in getattr(compiled, "insert_prefetch", ()):  # the defaults that the tables give on our side
+        if column.default is not None and column.default.is_scalar:
+            fixed[column.key] = column.default.arg
     order = compiled.positiontup
     bound = (
         _positional(order, fixed, into)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Select, Table, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Table, and_, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
@@ -17,7 +16,7 @@ from peerfhir.fhir import criteria
 from peerfhir.fhir.claims import Claims, Key
 from peerfhir.fhir.index import Rows, identifiers_of, key_of, rows_of
 from peerfhir.fhir.labels import Labels
-from peerfhir.fhir.prepared import Prepared, Sight
+from peerfhir.fhir.prepared import EVERYTHING, Prepared, Seen, Sight, among
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.search import Query, cursor_of, parse
 from peerfhir.fhir.stored import Draft, Page, Stored, from_row, with_meta
@@ -45,8 +44,8 @@ _LABELS = (_r.source, _r.person_id, _r.share_class)
 _CURRENT = select(_r.type, _r.id, _r.version, _r.updated_at, *_LABELS, _v.body).select_from(
     fhir_resource.join(fhir_version, and_(_SAME, _v.version == _r.version))
 )
-_ONE = _CURRENT.where(_HERE)
-_ONE_VERSION = (
+_ONE = Seen(_CURRENT.where(_HERE))
+_ONE_VERSION = Seen(
     select(_r.type, _r.id, _v.version, _v.updated_at, *_LABELS, _v.body)
     .select_from(fhir_resource.join(fhir_version, _SAME))
     .where(_HERE, _v.version == bindparam("n"))
@@ -60,17 +59,18 @@ _MOVE = Prepared(
 _IDENTIFIED = select(_r.type, _r.id, _t.system, _t.code).select_from(
     fhir_token.join(fhir_resource, and_(_r.program_id == _t.program_id, _r.type == _t.type, _r.id == _t.id))
 )
-_TYPES: BindParameter[str] = bindparam("types", expanding=True)
-_IDS: BindParameter[str] = bindparam("ids", expanding=True)
 # Two plain lists, because both databases index those; whoever asks drops the surplus.
-_AMONG = and_(_r.program_id == bindparam("p"), _r.type.in_(_TYPES), _r.id.in_(_IDS))
-_MANY = _CURRENT.where(_AMONG)
-_PRESENT = select(_r.type, _r.id).where(_AMONG)
-_ALL_IDENTIFIED = _IDENTIFIED.where(
-    _t.program_id == bindparam("p"),
-    _t.type.in_(_TYPES),
-    _t.param == "identifier",
-    _t.code.in_(bindparam("codes", expanding=True)),
+_AMONG = [
+    and_(_r.program_id == bindparam("p"), types, ids)
+    for types, ids in zip(among(_r.type, "types"), among(_r.id, "ids"), strict=True)
+]
+_MANY = Seen(*(_CURRENT.where(these) for these in _AMONG))
+_PRESENT = Seen(*(select(_r.type, _r.id).where(these) for these in _AMONG))
+_ALL_IDENTIFIED = Seen(
+    *(
+        _IDENTIFIED.where(_t.program_id == bindparam("p"), types, _t.param == "identifier", codes)
+        for types, codes in zip(among(_t.type, "types"), among(_t.code, "codes"), strict=True)
+    )
 )
 _NEW_RESOURCE = Prepared(insert(fhir_resource))
 _NEW_VERSION = Prepared(insert(fhir_version))
@@ -91,12 +91,6 @@ _INDEXES = (
 )
 
 
-@cache
-def _one_seen(condition: Any) -> Prepared:
-    """The query for one resource with a caller's condition inside; there is one condition in the product."""
-    return Prepared(_ONE.where(condition))
-
-
 class Store:
     """The resources of one program, inside the caller's transaction. Nothing is committed here.
 
@@ -108,7 +102,7 @@ class Store:
         connection: Connection,
         program_id: str,
         clock: Clock,
-        visible: Callable[[Select[Any]], Select[Any]] = lambda query: query,
+        visible: Sight = EVERYTHING,
     ) -> None:
         self.connection = connection
         self.program_id = program_id
@@ -122,12 +116,7 @@ class Store:
     def read(self, resource_type: str, resource_id: str) -> Stored:
         """The current version. Raises NotFound, also for what the caller may not see."""
         values = {"p": self.program_id, "t": resource_type, "i": resource_id}
-        sight = self._visible
-        if isinstance(sight, Sight):
-            one = _one_seen(sight.condition)
-            row = one.first(self.connection, {**values, **sight.values}, alone=True)
-        else:
-            row = self.connection.execute(sight(_ONE), values).first()
+        row = _ONE.by(self._visible).first(self.connection, {**values, **self._visible.values}, alone=True)
         if row is None:
             raise NotFound
         return from_row(row)
@@ -135,7 +124,7 @@ class Store:
     def vread(self, resource_type: str, resource_id: str, version: int) -> Stored:
         """One version, with the labels of today. Raises NotFound."""
         values = {"p": self.program_id, "t": resource_type, "i": resource_id, "n": version}
-        row = self.connection.execute(self._visible(_ONE_VERSION), values).first()
+        row = _ONE_VERSION.by(self._visible).first(self.connection, {**values, **self._visible.values}, alone=True)
         if row is None:
             raise NotFound
         return from_row(row)
@@ -145,7 +134,7 @@ class Store:
         wanted = set(references)
         if not wanted:
             return {}
-        found = (from_row(row) for row in self.connection.execute(self._visible(_MANY), self._among(wanted)))
+        found = map(from_row, _MANY.by(self._visible).rows(self.connection, self._among(wanted)))
         return {one.reference: one for one in found if one.reference in wanted}
 
     def missing(self, references: Iterable[str]) -> frozenset[str]:
@@ -153,7 +142,7 @@ class Store:
         wanted = frozenset(references)
         if not wanted:
             return wanted
-        here = self.connection.execute(self._visible(_PRESENT), self._among(wanted))
+        here = _PRESENT.by(self._visible).rows(self.connection, self._among(wanted))
         return wanted - {f"{row.type}/{row.id}" for row in here}
 
     def search(self, resource_type: str, query: Query | str = "") -> Page:
@@ -193,16 +182,17 @@ class Store:
             "p": self.program_id,
             "types": sorted({one.type for one in wanted}),
             "codes": sorted({key_of(one.value) for one in wanted}),
+            **self._visible.values,
         }
         found: dict[tuple[str, str, str], list[str]] = {}
-        for row in self.connection.execute(self._visible(_ALL_IDENTIFIED), values):
+        for row in _ALL_IDENTIFIED.by(self._visible).rows(self.connection, values):
             found.setdefault((row.type, row.system, row.code), []).append(row.id)
         return {one: found.get((one.type, key_of(one.system), key_of(one.value)), []) for one in wanted}
 
     def _among(self, references: Iterable[str]) -> dict[str, Any]:
         pairs = [one.partition("/") for one in references]
         types, ids = sorted({pair[0] for pair in pairs}), sorted({pair[2] for pair in pairs})
-        return {"p": self.program_id, "types": types, "ids": ids}
+        return {"p": self.program_id, "types": types, "ids": ids, **self._visible.values}
 
     # what is written
 

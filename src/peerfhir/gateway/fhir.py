@@ -9,7 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from flask import Blueprint, g, request
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from peerfhir.access import policy, scopes
 from peerfhir.access.callers import Caller
@@ -18,6 +18,7 @@ from peerfhir.errors import Forbidden, PreconditionMissing
 from peerfhir.fhir import capability
 from peerfhir.fhir.labels import Labels
 from peerfhir.fhir.parameters import PARAMETERS
+from peerfhir.fhir.prepared import Prepared, among
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.rest import Call, Change, Rest
 from peerfhir.fhir.search import Query
@@ -33,6 +34,15 @@ from peerfhir.records.database import reading, writing
 from peerfhir.records.schema import remote
 from peerfhir.records.upsert import insert_or_update
 
+_NEW_ADDRESS = Prepared(insert(remote))
+_KNOWN_ADDRESSES = Prepared(
+    *(
+        select(remote.c.local, remote.c.reference).where(
+            remote.c.program_id == bindparam("p"), remote.c.endpoint == bindparam("e"), these
+        )
+        for these in among(remote.c.local, "locals")
+    )
+)
 _RELATIVE = re.compile(r"[A-Z][A-Za-z]{1,40}/[A-Za-z0-9.-]{1,64}")
 
 
@@ -184,18 +194,14 @@ class ClientSession:
             else:
                 insert_or_update(self._connection, remote, tuple(key), {**key, **values}, values)
         if new:
-            self._connection.execute(insert(remote), new)
+            _NEW_ADDRESS.run_many(self._connection, new)
 
     def _remembered(self, local: Sequence[str]) -> dict[str, str]:
         """The addresses we have of these already."""
         if not local or self._endpoint is None:
             return {}
-        query = select(remote.c.local, remote.c.reference).where(
-            remote.c.program_id == self._caller.program_id,
-            remote.c.endpoint == self._endpoint.id,
-            remote.c.local.in_(local),
-        )
-        return {row.local: row.reference for row in self._connection.execute(query)}
+        values = {"p": self._caller.program_id, "e": self._endpoint.id, "locals": list(local)}
+        return {row.local: row.reference for row in _KNOWN_ADDRESSES.rows(self._connection, values)}
 
 
 class _WatchedStore(Store):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Row, bindparam, insert, select, type_coerce, update
 
+from peerfhir.fhir.prepared import Prepared
 from peerfhir.records.schema import Instant, audit, audit_head
 from peerfhir.records.upsert import insert_or_update
 
@@ -18,9 +19,11 @@ _FIELDS = (
     "outcome", "detail", "execution_id", "previous",
 )  # fmt: skip
 _START = "0" * 64
-_HEAD = select(audit_head.c.last_id, audit_head.c.digest).where(audit_head.c.id == 1).with_for_update()
-_ADD = insert(audit)
-_MOVE = update(audit_head).where(audit_head.c.id == 1).values(last_id=bindparam("last"), digest=bindparam("end"))
+_HEAD = Prepared(select(audit_head.c.last_id, audit_head.c.digest).where(audit_head.c.id == 1).with_for_update())
+_ADD = Prepared(insert(audit))
+_MOVE = Prepared(
+    update(audit_head).where(audit_head.c.id == 1).values(last_id=bindparam("last"), digest=bindparam("end"))
+)
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,15 @@ def append(connection: Connection, entries: Sequence[Entry]) -> None:
     """
     if not entries:
         return
-    head = connection.execute(_HEAD).one_or_none() or _first_head(connection)
+    head = _HEAD.first(connection, {}) or _first_head(connection)
     rows: list[dict[str, Any]] = []
     previous = head.digest
     for number, entry in enumerate(entries, head.last_id + 1):
-        row = {"id": number, **asdict(entry), "previous": previous}
+        row = {"id": number, **vars(entry), "previous": previous}
         row["digest"] = previous = _digest({**row, "at": Instant().process_bind_param(entry.at)})
         rows.append(row)
-    connection.execute(_ADD, rows)
-    connection.execute(_MOVE, {"last": rows[-1]["id"], "end": rows[-1]["digest"]})
+    _ADD.run_many(connection, rows)
+    _MOVE.run(connection, {"last": rows[-1]["id"], "end": rows[-1]["digest"]})
 
 
 def _first_head(connection: Connection) -> Row[tuple[int, str]]:

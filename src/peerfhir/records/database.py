@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +16,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from peerfhir.errors import BadConfiguration, Conflict, DatabaseBusy, Fault
-
-if sys.platform != "win32":
-    import fcntl
+from peerfhir.records.turn import BUSY_SECONDS, Shared, Turn
 
 _log = logging.getLogger(__name__)
 
-BUSY_SECONDS = 5.0  # how long a writer waits for its turn before it says "busy"
 _POOL = {"pool_size": 5, "max_overflow": 5, "pool_timeout": BUSY_SECONDS}  # small: many threads, few connections
 _READING = {"peerfhir_reading": True, "postgresql_readonly": True}
 _VERSIONS = Path(__file__).parent / "migrations" / "versions"
@@ -41,7 +35,6 @@ _SQLITE_BUSY = frozenset(
     }
 )
 # connection lost, resources (disk full, memory, connections), shutdown, rollback for concurrency, lock timeout
-_QUEUE_SECONDS = 0.0005
 _POSTGRES_BUSY = ("08", "53", "57P", "40", "55P03", "57014")
 
 
@@ -58,7 +51,7 @@ def open_engine(url: str) -> Engine:
             address,
             hide_parameters=True,
             connect_args={"timeout": BUSY_SECONDS},
-            execution_options={"peerfhir_turn": Turn(Path(str(address.database)))},
+            execution_options={"peerfhir_shared": Shared(Turn(Path(str(address.database))))},
             **_POOL,
         )
         wanted = _journal_for(sqlite3.sqlite_version_info)
@@ -139,7 +132,8 @@ def writing(engine: Engine) -> Iterator[Connection]:
     Raises  DatabaseBusy (later) when the database is locked, full or away; nothing is stored then
             Conflict when a unique key was taken meanwhile
     """
-    with _translated(), _turn(engine), engine.begin() as connection:
+    shared: Shared | None = engine.get_execution_options().get("peerfhir_shared")
+    with _translated(), engine.begin() if shared is None else shared.joined(engine) as connection:
         yield connection
 
 
@@ -152,16 +146,6 @@ def reading(engine: Engine) -> Iterator[Connection]:
     with _translated(), engine.connect() as connection:
         # the transaction begins with the first statement; a prepared read that is the only one needs none
         yield connection.execution_options(**_READING)
-
-
-@contextmanager
-def _turn(engine: Engine) -> Iterator[None]:
-    turn: Turn | None = engine.get_execution_options().get("peerfhir_turn")
-    if turn is None:
-        yield
-        return
-    with turn.taken():
-        yield
 
 
 @contextmanager
@@ -204,56 +188,6 @@ def _is_busy(cause: BaseException | None, *, lost: bool) -> bool:
     if state is None:  # the server never answered
         return lost or type(cause).__name__ in {"OperationalError", "ConnectionTimeout"}
     return str(state).startswith(_POSTGRES_BUSY)
-
-
-class Turn:
-    """SQLite has one writer: threads of a process queue at a lock, processes at a file beside the database.
-
-    SQLite itself would let them poll with growing sleeps, up to 100 ms. The file holds nothing; a process that is
-    killed gives its turn back with its last breath. SQLite's own lock stays the one that keeps the data whole.
-    """
-
-    def __init__(self, database: Path) -> None:
-        self._path = database.with_name(database.name + ".turn")
-        self._threads = threading.Lock()
-        self._file: tuple[int, int] | None = None  # process, descriptor: a forked child needs one of its own
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Hold the turn for a block. Raises DatabaseBusy (later) after BUSY_SECONDS."""
-        until = time.monotonic() + BUSY_SECONDS
-        if not self._threads.acquire(timeout=BUSY_SECONDS):
-            raise DatabaseBusy
-        try:
-            self._queue(until)
-            try:
-                yield
-            finally:
-                self._leave()
-        finally:
-            self._threads.release()
-
-    if sys.platform == "win32":  # SQLite's own waiting has to do between processes
-
-        def _queue(self, until: float) -> None: ...
-        def _leave(self) -> None: ...
-
-    else:
-
-        def _queue(self, until: float) -> None:
-            if self._file is None or self._file[0] != os.getpid():
-                self._file = (os.getpid(), os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            while True:
-                try:
-                    return fcntl.flock(self._file[1], fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    if time.monotonic() > until:
-                        raise DatabaseBusy from None
-                    time.sleep(_QUEUE_SECONDS)
-
-        def _leave(self) -> None:
-            if self._file is not None:
-                fcntl.flock(self._file[1], fcntl.LOCK_UN)
 
 
 def journal(engine: Engine) -> str:

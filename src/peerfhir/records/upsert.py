@@ -9,16 +9,17 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
+from peerfhir.fhir.prepared import Prepared
+
 
 def insert_new(
     connection: Connection, table: Table, keys: tuple[str, ...], values: Mapping[str, Any], *returning: str
-) -> Row[Any] | None:
+) -> Any:
     """Insert a row unless its keys are taken; the columns asked for, or None when they were taken.
 
     Race-free: of two writers with the same keys exactly one gets a row back.
     """
-    statement = _insert_new(connection.dialect.name, table, keys, returning or keys)
-    return connection.execute(statement, dict(values)).one_or_none()
+    return _insert_new(table, keys, returning or keys, tuple(values)).first(connection, values)
 
 
 def insert_or_update(
@@ -36,10 +37,15 @@ def insert_or_update(
 
 
 @cache
-def _insert_new(dialect: str, table: Table, keys: tuple[str, ...], returning: tuple[str, ...]) -> Any:
+def _insert_new(table: Table, keys: tuple[str, ...], returning: tuple[str, ...], columns: tuple[str, ...]) -> Prepared:
     """Built once: making the statement costs more than sending it."""
-    made = _insert(dialect, table).on_conflict_do_nothing(index_elements=list(keys))
-    return made.returning(*(table.c[name] for name in returning))
+    made = [
+        _insert(dialect, table)
+        .on_conflict_do_nothing(index_elements=list(keys))
+        .returning(*(table.c[name] for name in returning))
+        for dialect in ("sqlite", "postgresql")
+    ]
+    return Prepared(*made, columns=columns)
 
 
 def _insert(dialect: str, table: Table) -> Any:
