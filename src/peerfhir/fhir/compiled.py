@@ -20,6 +20,7 @@ _WORDS = {
     "minItems": "A list must not be empty: leave the element out.",
     "minProperties": "An object must not be empty: leave the element out.",
 }
+_OF_ONE = ("value", "code-invalid")
 _ELSE = "This is not what FHIR R4 says for this element."
 
 
@@ -50,7 +51,13 @@ class Compiled:
     def _of(self, error: Any) -> Iterator[Finding]:
         kind, where = error.kind, error.instance_path
         say = self._say(error.schema_path)
-        if say is not None:
+        if error.instance is None:
+            text = "null is not a value in FHIR: leave the element out."
+            yield Finding("error", "structure", self._expression(where), text)
+        elif kind.name in ("type", "enum", "anyOf") and type(error.instance) is list and say and say[1] in _OF_ONE:
+            text = "This element takes one value, not a list."
+            yield Finding("error", "structure", self._expression(where), text)
+        elif say is not None:
             severity, code, text, element = say
             yield Finding(severity, code, self._expression([*where, element] if element else where), text)
         elif kind.name == "anyOf":  # an entry of a list of primitives: what is against its type, not against null

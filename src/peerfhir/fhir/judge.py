@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from peerfhir.fhir import invariants
+from peerfhir.fhir import invariants, references, referral, scan
 from peerfhir.fhir.compiled import Compiled
 from peerfhir.fhir.issues import Finding
+from peerfhir.fhir.nesting import nested, without
 from peerfhir.fhir.overlays import Profiles
+from peerfhir.fhir.places import spoken
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.schema import Base, Schema, Types
 
 MAX_FINDINGS = 200
 _MAX_DEPTH = 80
+_WELL_BUILT = frozenset({"structure", "value", "too-costly"})  # codes of what the invariants could not read
+
+
+@dataclass
+class _Asked:
+    """One question: how it was put, where what was sent is read from, and what was found."""
+
+    whole: Json
+    strict: bool
+    at_door: bool
+    found: list[Finding] = field(default_factory=list)
+    full_urls: frozenset[str] | None = None
 
 
 class Judge:
@@ -25,49 +40,80 @@ class Judge:
     """
 
     def __init__(self, base: Base, profiles: Profiles | None = None) -> None:
-        self._base = base
-        self._profiles = profiles or Profiles(base)
+        self.base = base
+        self.profiles = profiles or Profiles(base)
         self._compiled: dict[tuple[str, tuple[str, ...]], Compiled] = {}
 
-    def findings(self, resource: Json, *, profiles: Iterable[str] = (), strict: bool = False) -> list[Finding]:
+    def findings(
+        self, resource: Json, *, profiles: Iterable[str] = (), strict: bool = False, at_door: bool = False
+    ) -> list[Finding]:
         """What speaks against a resource; empty when nothing does. Never raises.
 
         profiles  canonical urls to hold it against beside those it claims
         strict    for what we send: a reference to a wrong type is an error, not a warning
+        at_door   what this house asks of what is stored, beside the specification: a urn or a conditional reference
+                  is one of the Bundle around it, and a referral Task says what it needs to
         """
-        found: list[Finding] = []
+        asked = _Asked(resource, strict, at_door)
         name = resource.get("resourceType") if type(resource) is dict else None
-        self._judge(resource, name if type(name) is str and name in self._base.resources else "", tuple(profiles),
-                    strict, found, 0)  # fmt: skip
-        return list(dict.fromkeys(found))[:MAX_FINDINGS]
+        path = name if type(name) is str and name in self.base.resources else ""
+        self._judge(resource, path, tuple(profiles), asked, 0)
+        return list(dict.fromkeys(asked.found))[:MAX_FINDINGS] if asked.found else []
 
     def compiled(self, resource: Json) -> Compiled:
         """The schema that a resource of R4 is held against."""
-        claims = self._claimed(resource, "", (), [])
-        return self._compiled_for(resource["resourceType"], claims)
+        return self._compiled_for(resource["resourceType"], self._claimed(resource, "", (), []))
 
-    def _judge(
-        self, resource: Json, path: str, also: tuple[str, ...], strict: bool, found: list[Finding], depth: int
-    ) -> None:
+    def _judge(self, resource: Json, path: str, also: tuple[str, ...], asked: _Asked, depth: int) -> None:
+        found = asked.found
         name = resource.get("resourceType") if type(resource) is dict else None
-        if type(name) is not str or name not in self._base.resources:
+        if type(name) is not str or name not in self.base.resources:
             place = f"{path}.resourceType".lstrip(".")
             found.append(Finding("error", "structure", place, "This is not a resource type of FHIR R4."))
-        elif depth > _MAX_DEPTH or len(found) > MAX_FINDINGS:
+            return
+        if depth > _MAX_DEPTH or len(found) > MAX_FINDINGS:
             found.append(Finding("error", "too-costly", path, "This is nested deeper than can be judged."))
-        else:
-            before = len(found)
-            compiled = self._compiled_for(name, self._claimed(resource, path, also, found))
-            if not compiled.is_valid(resource):
-                found += compiled.findings(resource, path, strict=strict)
-            # the invariants read lists, objects and texts where R4 has them: what is built otherwise is mended first
-            codes = {one.code for one in found[before:] if one.severity == "error"}
-            if not codes & {"structure", "value"}:
-                is_contained = depth > 0 and path.endswith("]")  # entries and parameters end in a name
-                found += invariants.check(resource, path, self._base, is_contained=is_contained)
-            if "structure" not in codes:
-                for place, inner in nested(resource, path):
-                    self._judge(inner, place, (), strict, found, depth + 1)
+            return
+        inner = nested(resource, path)
+        shell = without(resource) if inner else resource
+        if name == "Bundle" and depth == 0 and asked.at_door:
+            asked.full_urls = _full_urls(shell)
+        before = len(found)
+        compiled = self._compiled_for(name, self._claimed(resource, path, also, found))
+        try:
+            is_valid = compiled.is_valid(shell)
+            if not is_valid:
+                found += compiled.findings(shell, path, strict=asked.strict)
+        except (ValueError, TypeError, RecursionError):  # the engine's own limit of depth, or what no JSON can hold
+            found.append(Finding("error", "too-costly", path, "This is nested deeper than can be judged."))
+            return
+        # the invariants read lists, objects and texts where R4 has them: what is built otherwise is mended first
+        codes = set() if is_valid else {one.code for one in found[before:] if one.severity == "error"}
+        if not codes & _WELL_BUILT:
+            is_contained = depth > 0 and path.endswith("]")  # entries and parameters end in a name
+            self._beside(resource, shell, path, asked, is_contained=is_contained)
+        if "structure" not in codes:
+            for place, one in inner:
+                self._judge(one, place, (), asked, depth + 1)
+
+    def _beside(
+        self, resource: dict[str, Any], shell: dict[str, Any], path: str, asked: _Asked, *, is_contained: bool
+    ) -> None:
+        """What no schema says. Places are turned into FHIRPath only where there is something to say."""
+        said: list[Finding] = []
+        if not is_contained:  # what is contained was looked at together with the resource around it
+            seen: list[str] = []
+            around = resource if "contained" in resource else shell
+            quiet = scan.is_quiet(around, self.base.integers, seen)
+            if not quiet or around is not shell or any(text[0] == "#" for text in seen):
+                said += scan.look(around, path, self.base)
+            if asked.at_door and (not quiet or seen):
+                said += references.check(around, path, in_bundle=asked.full_urls)
+        said += invariants.of_type(resource, path)
+        if asked.at_door and resource["resourceType"] == "Task":
+            said += referral.check(resource, path)
+        for one in said:
+            asked.found.append(replace(one, expression=spoken(self.base, asked.whole, one.expression)))
 
     def _claimed(
         self, resource: dict[str, Any], path: str, also: tuple[str, ...], found: list[Finding]
@@ -77,55 +123,42 @@ class Judge:
         if not also and type(claims) is not list:
             return ()
         known = []
-        for url in [*also, *(claims if type(claims) is list else ())]:
+        listed = claims if type(claims) is list else []
+        for at, url in enumerate([*listed, *also]):
             plain = url.split("|")[0] if type(url) is str else ""
-            if self._profiles.type_of(plain) == resource["resourceType"]:
+            if self.profiles.type_of(plain) == resource["resourceType"]:
                 known.append(plain)
-            elif not self._profiles.is_base(plain):
+            elif not self.profiles.is_base(plain):
+                place = f"{path}.meta.profile[{at}]" if at < len(listed) else path
                 text = "A profile of this resource is not at hand: it was not checked."
-                found.append(Finding("information", "not-supported", f"{path}.meta.profile", text))
+                found.append(Finding("information", "not-supported", place, text))
         return tuple(dict.fromkeys(known))
 
     def _compiled_for(self, name: str, profiles: tuple[str, ...]) -> Compiled:
         compiled = self._compiled.get((name, profiles))
         if compiled is None:  # two threads may both make it; the results are equal
-            compiled = self._compiled[name, profiles] = Compiled(self._base, name, self._schema(name, profiles))
+            compiled = self._compiled[name, profiles] = Compiled(self.base, name, self._schema(name, profiles))
         return compiled
 
     def _schema(self, name: str, profiles: tuple[str, ...]) -> Schema:
         defs: dict[str, Schema] = {}
-        defs[name] = Types(self._base, self._base.terminology, defs).resource(name)
+        defs[name] = Types(self.base, self.base.terminology, defs).resource(name)
         made: Schema = {"$ref": f"#/$defs/{name}", "$defs": defs}
         if profiles:
-            made["allOf"] = [self._profiles.overlay(url, defs) for url in profiles]
-        known = self._profiles.extensions
+            made["allOf"] = [self.profiles.overlay(url, defs) for url in profiles]
+        known = self.profiles.extensions
         if known and "Extension" in defs:
-            each = [{"if": _url_in([url]), "then": self._profiles.overlay(url, defs)} for url in known]
+            each = [{"if": _url_in([url]), "then": self.profiles.overlay(url, defs)} for url in known]
             rules = [*defs["Extension"]["allOf"], {"if": _url_in(known), "then": {"allOf": each}}]
             defs["Extension"] = {**defs["Extension"], "allOf": rules}
         return made
 
 
+def _full_urls(bundle: dict[str, Any]) -> frozenset[str]:
+    entries = bundle.get("entry")
+    urls = [one.get("fullUrl") for one in entries if type(one) is dict] if type(entries) is list else []
+    return frozenset(url for url in urls if type(url) is str)
+
+
 def _url_in(urls: Sequence[str]) -> Schema:
     return {"properties": {"url": {"enum": list(urls)}}}
-
-
-def nested(resource: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
-    """The resources inside a resource, each with its place."""
-    for at, one in enumerate(resource.get("contained", ())):
-        yield f"{path}.contained[{at}]", one
-    if resource["resourceType"] == "Bundle":
-        for at, entry in enumerate(resource.get("entry", ())):
-            if "resource" in entry:
-                yield f"{path}.entry[{at}].resource", entry["resource"]
-            if "outcome" in entry.get("response", ()):
-                yield f"{path}.entry[{at}].response.outcome", entry["response"]["outcome"]
-    elif resource["resourceType"] == "Parameters":
-        yield from _parameters(resource.get("parameter", ()), f"{path}.parameter")
-
-
-def _parameters(parameters: Iterable[Mapping[str, Any]], path: str) -> Iterator[tuple[str, Any]]:
-    for at, one in enumerate(parameters):
-        if "resource" in one:
-            yield f"{path}[{at}].resource", one["resource"]
-        yield from _parameters(one.get("part", ()), f"{path}[{at}].part")

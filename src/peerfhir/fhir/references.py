@@ -48,25 +48,22 @@ def conditional(text: str) -> tuple[str, str] | None:
 
 
 def check(resource: Json, path: str, *, in_bundle: frozenset[str] | None = None) -> list[Finding]:
-    """Findings about references that cannot be followed; whether "Type/id" exists is asked of the store.
+    """Findings about references that nobody could follow; whether "Type/id" exists is asked of the store, and whether
+    "#id" is contained is ref-1 (see scan).
 
     in_bundle  the fullUrls of the Bundle around the resource; None when it stands alone
     """
-    contained = resource.get("contained")
-    ids = {one.get("id") for one in contained if isinstance(one, dict)} if isinstance(contained, list) else set()
     found = []
     for place, text in references(resource, path):
-        problem = _problem(text, ids, in_bundle)
+        problem = _problem(text, in_bundle)
         if problem:
             found.append(Finding("error", problem[0], f"{place}.reference", problem[1]))
     return found
 
 
-def _problem(text: str, contained: set[Any], in_bundle: frozenset[str] | None) -> tuple[str, str] | None:
-    if text.startswith("#"):
-        if text == "#" or text[1:] in contained:
-            return None
-        return "not-found", "No contained resource has this id. Add it to `contained`, or refer to a stored resource."
+def _problem(text: str, in_bundle: frozenset[str] | None) -> tuple[str, str] | None:
+    if text[:1] == "#":
+        return None
     if _URN.fullmatch(text):
         if in_bundle is not None and text in in_bundle:
             return None

@@ -54,7 +54,7 @@ class Reply:
 
 
 def _arriving(resource: Json) -> Sequence[Finding]:
-    return judge(resource, by_model=False)
+    return judge(resource)
 
 
 class Rest:

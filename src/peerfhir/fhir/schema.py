@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
-from peerfhir.fhir import reader
+from peerfhir.fhir import narrative, reader
 from peerfhir.fhir.primitives import sentence
 from peerfhir.fhir.rules import RULES
 from peerfhir.fhir.terminology import Expansion, Terminology
@@ -29,8 +29,8 @@ _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
 _ZONE = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _HEX = "[0-9a-fA-F]"
 _REFERENCE = (
-    r"^(?:#\S*|urn:[A-Za-z0-9]+:\S+|https?://\S+|[A-Z][A-Za-z]+\?\S+"
-    r"|[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?)$"
+    r"^(?:#\S*|urn:[A-Za-z0-9]+:\S+|https?://[^\s/?#]+(?:/\S*)?|(?:%s)"
+    r"(?:\?\S+|/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?))$"
 )
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 1024 * 1024, "pattern": r"\S"}
 _ADDRESS = {"type": "string", "pattern": r"^\S+$"}
@@ -59,7 +59,7 @@ PRIMITIVES: Mapping[str, Schema] = {
         "minLength": 1,
         "pattern": r"^\s*(?:(?:[A-Za-z0-9+/]\s*){4})*(?:(?:[A-Za-z0-9+/]\s*){2}=\s*=\s*|(?:[A-Za-z0-9+/]\s*){3}=\s*)?$",
     },
-    "xhtml": {"type": "string", "pattern": r"^\s*<div"},
+    "xhtml": {"type": "string", "pattern": r"^\s*<div"},  # the rest of txt-1 and txt-2 beside it: see Types
 }
 
 
@@ -108,6 +108,13 @@ class Base:
     def resources(self) -> frozenset[str]:
         """Every resource type that can be written."""
         return frozenset(n for n, one in self._types.items() if one["kind"] == "resource" and "abstract" not in one)
+
+    @cached_property
+    def integers(self) -> frozenset[str]:
+        """The names in JSON of every element that takes a whole number, whatever type it is in."""
+        kinds = {"integer": "Integer", "unsignedInt": "UnsignedInt", "positiveInt": "PositiveInt"}
+        rows = (row for one in self._types.values() for row in one["elements"])
+        return frozenset(row[0].replace("[x]", tail) for row in rows for kind, tail in kinds.items() if kind in row[3])
 
     def is_type(self, name: str) -> bool:
         """Whether it has elements: a data type, a backbone element or a resource."""
@@ -184,6 +191,8 @@ class Types:
         return made
 
     def _made(self, name: str) -> Schema:
+        if name == "xhtml":
+            return _xhtml()
         if name in PRIMITIVES:
             return said(PRIMITIVES[name], "error", "value", sentence(name))
         if name == NESTED:
@@ -245,7 +254,7 @@ class Types:
     def _narrow(self, owner: str, slot: Slot, kind: str) -> Schema:
         if owner == "Reference" and slot.name == "reference":
             text = "This is not a reference: send Type/id, an http(s) address, a urn, or #id of a contained resource."
-            return said({"pattern": _REFERENCE}, "error", "value", text)
+            return said({"pattern": _REFERENCE % "|".join(sorted(self.base.resources))}, "error", "value", text)
         if kind == "Reference" and kind in slot.targets:
             return targets(slot.targets[kind])
         if kind == "Quantity" and slot.simple:
@@ -264,6 +273,14 @@ class Types:
         if not many:
             return one
         return {"type": "array", "minItems": 1, "items": {"anyOf": [one, {"type": "null"}]}}
+
+
+def _xhtml() -> Schema:
+    text = f"{sentence('xhtml')} (txt-1)"
+    safe = {"pattern": narrative.ALLOWED, "not": {"type": "string", "pattern": narrative.ACTIVE}}
+    filled = said({"pattern": narrative.SAYS_SOMETHING}, "error", "invariant", "A narrative says something (txt-2).")
+    return {"allOf": [said({"type": "string"}, "error", "value", sentence("xhtml")),
+                      said(safe, "error", "invariant", text), filled]}  # fmt: skip
 
 
 def _has_no_extension(owner: str, slot: Slot) -> bool:

@@ -1,0 +1,61 @@
+"""The texts of resources: what txt-1 and txt-2 allow, as patterns for a schema, and whether every tag is closed."""
+
+from __future__ import annotations
+
+import re
+
+# Source: Narrative of R4 ("basic html formatting": HTML 4.0 chapters 7-11, 15), the elements and attributes of txt-1
+_TAGS = (
+    "a|abbr|acronym|address|area|b|bdo|big|blockquote|br|caption|cite|code|col|colgroup|dd|del|dfn|div|dl|dt|em|h[1-6]|hr|i"
+    "|img|ins|kbd|li|map|ol|p|pre|q|s|samp|small|span|strike|strong|sub|sup|table|tbody|td|tfoot|th|thead|tr|tt|u|ul|var"
+)
+_ATTRIBUTES = (
+    "abbr|accesskey|align|alt|axis|bgcolor|border|cellhalign|cellpadding|cellspacing|cellvalign|char|charoff|charset|cite"
+    "|class|clear|color|cols|colspan|compact|coords|datetime|dir|frame|headers|height|href|hreflang|hspace|id|ismap|lang"
+    "|longdesc|name|noshade|nowrap|rel|rev|rows|rowspan|rules|scope|shape|span|src|start|style|summary|tabindex|target"
+    "|title|type|usemap|valign|value|vspace|width|xml:lang|xml:space|xmlns(?::[a-z]+)?"
+)
+_VALUE = r"""(?:"[^"<]*"|'[^'<]*')"""
+_ATTRIBUTED = rf"(?:\s+(?:{_ATTRIBUTES})\s*=\s*{_VALUE}(?:\s*(?:{_ATTRIBUTES})\s*=\s*{_VALUE})*)?\s*"
+_TEXT = r"[^<&]|&(?:[A-Za-z][A-Za-z0-9]*|#[0-9]+|#x[0-9A-Fa-f]+);"
+_COMMENT = r"<!--(?:[^-]|-[^-])*-->"
+# The whole of it: no tag, attribute, declaration, instruction or section but these.
+_TAG_OR_TEXT = rf"(?:{_TEXT}|{_COMMENT}|<(?:{_TAGS}){_ATTRIBUTED}/?>|</(?:{_TAGS})\s*>)"
+ALLOWED = rf"^\s*<div{_ATTRIBUTED}(?:/>\s*$|>{_TAG_OR_TEXT}*</div\s*>\s*$)"
+_ADDRESS = r"""(?i)\b(?:href|src|cite|longdesc|usemap)\s*=\s*["']"""
+# Not an image: written out, since an expression of linear time cannot look ahead.
+_NO_IMAGE = r"(?:[^i]|i(?:[^m]|m(?:[^a]|a(?:[^g]|g(?:[^e]|e[^/])))))"
+# Addresses that run. A browser drops spaces in a scheme and reads characters by number before it looks for one.
+_JAVASCRIPT, _VBSCRIPT, _DATA = (r"\s*".join(scheme) for scheme in ("javascript", "vbscript", "data"))
+ACTIVE = (
+    rf"{_ADDRESS}(?:\s*(?:{_JAVASCRIPT}|{_VBSCRIPT})\s*:|\s*{_DATA}\s*:\s*{_NO_IMAGE}"
+    r"""|[^"':/?#&]*&(?:#|colon|tab|newline))"""
+    r"""|style\s*=\s*(?:"[^"]*|'[^']*)(?:expression\s*\(|javascript\s*:|behavior\s*:|-moz-binding)"""
+)
+SAYS_SOMETHING = r">\s*(?:[^<\s&]|&[A-Za-z#])|<img\s"
+_TAG = re.compile(r"</?[A-Za-z0-9]+|/>")  # an attribute that ends in "/>" is the only thing it mistakes
+_COMMENTS = re.compile(r"<!--.*?-->", re.DOTALL)
+_VALUES = re.compile(_VALUE)
+
+
+def is_closed(div: str) -> bool:
+    """Whether every tag is closed, in turn, and one div is around everything. The text is of allowed tags already."""
+    if "<!--" in div:
+        div = _COMMENTS.sub("", div)
+    return _is_nested(div) or _is_nested(_VALUES.sub("", div))
+
+
+def _is_nested(div: str) -> bool:
+    waiting: list[str] = []
+    left = 1
+    for tag in _TAG.findall(div):
+        if not left:
+            return False  # something after the outermost div
+        if tag == "/>":
+            waiting.pop()
+        elif tag[1] != "/":
+            waiting.append(tag)
+        elif not waiting or waiting.pop()[1:] != tag[2:]:
+            return False
+        left = len(waiting)
+    return not left

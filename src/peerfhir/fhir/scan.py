@@ -1,0 +1,185 @@
+"""One look at every value of a resource: quick where all is well, and with every place where something is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from peerfhir.fhir.issues import Finding
+from peerfhir.fhir.narrative import is_closed
+from peerfhir.fhir.primitives import sentence
+from peerfhir.fhir.schema import Base
+
+_INTEGERS = frozenset({"integer", "unsignedInt", "positiveInt"})
+MAX_DEPTH = 100  # objects in objects; the reader stops strangers at 64
+Object = dict[str, Any]
+
+
+def is_quiet(  # noqa: C901 - one pass, for speed
+    node: Object, integers: frozenset[str], seen: list[str], room: int = MAX_DEPTH
+) -> bool:
+    """Whether nothing in a resource that its schema accepts needs a closer look; most are, and it costs no places.
+
+    seen  takes the references that are no plain `Type/id` or address: local ones, urns, conditional ones
+    """
+    if "reference" in node:
+        text = node["reference"]
+        if type(text) is str and (text[:1] == "#" or text[:1] == "u" or "?" in text):
+            seen.append(text)
+    elif "start" in node and "end" in node:
+        if ends_early(node):
+            return False
+    elif "div" in node and type(node["div"]) is str and not is_closed(node["div"]):
+        return False
+    if not room:
+        return False
+    for key, one in node.items():
+        kind = type(one)
+        if kind is str:
+            continue
+        if kind is dict:
+            if not is_quiet(one, integers, seen, room - 1):
+                return False
+        elif kind is list:
+            if key[:1] == "_":
+                return False
+            for entry in one:
+                if type(entry) is dict:
+                    if not is_quiet(entry, integers, seen, room - 1):
+                        return False
+                elif entry is None:
+                    return False
+        elif kind is Decimal and key in integers:
+            return False
+    return True
+
+
+def broken(place: str, text: str) -> Finding:
+    """An invariant that does not hold; its key stands in brackets at the end of the text."""
+    return Finding("error", "invariant", place, text)
+
+
+def look(resource: Object, path: str, base: Base) -> list[Finding]:
+    """What no schema can say about any resource, with places in names of JSON; contained ones are looked at with it."""
+    found: list[Finding] = []
+    anchors: set[str] = set()
+    _walk(resource, path, base, found, anchors)
+    contained = resource.get("contained", [])
+    if anchors or contained:
+        found += _local_references(resource, path, {str(one.get("id")) for one in contained})
+        found += _contained(contained, path, anchors)
+    return found
+
+
+def _walk(root: Object, path: str, base: Base, found: list[Finding], anchors: set[str]) -> None:  # noqa: C901 - one pass, for speed
+    """One look at every value: nulls, narratives, periods, whole numbers written with a point, local references."""
+    waiting: list[tuple[str, Object]] = [(path, root)]
+    while waiting:
+        place, node = waiting.pop()
+        if place.count(".") > MAX_DEPTH:
+            found.append(Finding("error", "too-costly", path, "This is nested deeper than can be judged."))
+            break
+        for key, one in node.items():
+            kind = type(one)
+            if kind is str:
+                if one[:1] == "#":
+                    anchors.add(one)
+            elif kind is dict:
+                if key != "resource" and key != "outcome":
+                    waiting.append((f"{place}.{key}", one))
+            elif kind is list:
+                beside = node.get(key[1:]) if key[:1] == "_" else None
+                if type(beside) is list and len(beside) != len(one):
+                    text = "The list of values and the list of their extensions are of one length."
+                    found.append(Finding("error", "structure", f"{place}.{key}", text))
+                for at, entry in enumerate(one):
+                    if type(entry) is dict:
+                        waiting.append((f"{place}.{key}[{at}]", entry))
+                    elif entry is None:
+                        _null(node, key, at, f"{place}.{key}[{at}]", found)
+            elif kind is Decimal and _is_integer(one, root, place[len(path) :], key, base):
+                found.append(Finding("error", "value", f"{place}.{key}", sentence("integer")))
+        if "start" in node and node is not root and ends_early(node):
+            found.append(broken(place, "A period must not end before it starts (per-1)."))
+        if "div" in node and type(node["div"]) is str and not is_closed(node["div"]):
+            found.append(broken(f"{place}.div", "Every tag is closed, and one div is around everything (txt-1)."))
+
+
+def _null(parent: Object, key: str, at: int, place: str, found: list[Finding]) -> None:
+    """A null holds the place of a value that has only extensions, or of extensions that a value has not."""
+    partner = parent.get(key[1:] if key[:1] == "_" else f"_{key}")
+    if type(partner) is not list or at >= len(partner) or partner[at] is None:
+        text = "null stands only beside extensions: leave the entry out."
+        found.append(Finding("error", "structure", place, text))
+
+
+def _is_integer(number: Decimal, root: Object, place: str, key: str, base: Base) -> bool:
+    """Whether the definition wants a whole number: `2.0` is one for JSON, and none for FHIR."""
+    if number != number.to_integral_value():
+        return False
+    kind: str = root["resourceType"]
+    node: Any = root
+    for step in [*place.split(".")[1:], key]:
+        name, _, index = step.partition("[")
+        if type(node.get("resourceType")) is str:
+            kind = node["resourceType"]
+        kind = base.keys(kind).get(name, (None, ""))[1] if base.is_type(kind) else ""
+        node = node.get(name) if not index else node[name][int(index[:-1])]
+    return kind in _INTEGERS
+
+
+def ends_early(period: Object) -> bool:
+    """per-1. Instants are compared as such; else as far as both are written."""
+    start, end = period["start"], period.get("end")
+    if type(start) is not str or type(end) is not str:
+        return False
+    if start[19:] == end[19:] and len(start) == len(end):
+        return start > end
+    if "T" in start and "T" in end:
+        try:
+            return datetime.fromisoformat(start) > datetime.fromisoformat(end)
+        except (ValueError, TypeError):
+            return False  # a leap second; the schema has judged the rest
+    length = min(len(start.split("T")[0]), len(end.split("T")[0]))
+    return start[:length] > end[:length]
+
+
+def _local_references(resource: Object, path: str, ids: set[Any]) -> Iterator[Finding]:
+    """ref-1: a local reference names a contained resource, or the container itself."""
+    waiting: list[tuple[str, Any]] = [(path, resource)]
+    while waiting:
+        place, node = waiting.pop()
+        if type(node) is dict:
+            text = node.get("reference")
+            if type(text) is str and text[:1] == "#" and text != "#" and text[1:] not in ids:
+                yield broken(f"{place}.reference", "No contained resource has this id (ref-1).")
+            waiting += [(f"{place}.{k}", v) for k, v in node.items() if type(v) in (dict, list) and k != "resource"]
+        else:
+            waiting += [(f"{place}[{at}]", one) for at, one in enumerate(node) if type(one) in (dict, list)]
+
+
+def _contained(contained: list[Any], path: str, anchors: set[str]) -> Iterator[Finding]:
+    for at, one in enumerate(contained):
+        place, meta = f"{path}.contained[{at}]", meta_of(one)
+        if "contained" in one:
+            yield broken(place, "A contained resource contains none itself (dom-2).")
+        if f"#{one.get('id')}" not in anchors and not _names_container(one):
+            yield broken(place, "Nothing refers to this contained resource (dom-3).")
+        if "versionId" in meta or "lastUpdated" in meta:
+            yield broken(place, "A contained resource has no version and no time of change (dom-4).")
+        if "security" in meta:
+            yield broken(place, "A contained resource has no labels of its own (dom-5).")
+
+
+def meta_of(inner: Object) -> Object:
+    """The meta of a resource that has not been judged yet."""
+    meta = inner.get("meta")
+    return meta if type(meta) is dict else {}
+
+
+def _names_container(node: Any) -> bool:
+    if type(node) is dict:
+        return node.get("reference") == "#" or any(_names_container(one) for one in node.values())
+    return type(node) is list and any(_names_container(one) for one in node)
