@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -50,6 +51,11 @@ def fits(kind: str, value: Any) -> bool:
     if form is None:
         return _NOT_BLANK.search(value) is not None
     return form.fullmatch(value) is not None and (kind not in _DATED or is_day(value))
+
+
+def form(kind: str) -> Callable[[str], re.Match[str] | None]:
+    """What tells whether a text has the form of a code or a uri."""
+    return _FORMS[kind].fullmatch
 
 
 def is_day(value: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -13,15 +15,31 @@ from peerfhir.mapping.check import Checked
 from peerfhir.mapping.compile import Compiled, compiled
 from peerfhir.mapping.identity import record_key
 from peerfhir.mapping.problems import Problem
-from peerfhir.mapping.source import RecordReader
+from peerfhir.mapping.quick import Quick, of_cells, of_objects
+from peerfhir.mapping.source import RecordReader, Source
 from peerfhir.mapping.tree import Rule
 
 Json = Any
 MAX_PROBLEMS = 20
 MAX_TURNS = 10_000  # of all $each of one record together
 MAX_RESOURCES = 1_000
+MAX_SECONDS = 0.25  # of work on one record, not of waiting; asked at every $each
 
 _ADVICE = "Mend the mapping or the record, then run it again."
+
+
+class RecordFailed(MappingFailed):
+    """This record does not fit the mapping.
+
+    problems  each with the place of the rule or declaration and, for a field, its pointer in the record
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        shown = tuple(problems[:MAX_PROBLEMS])
+        told = [f"{one.code}: {one.address}: {one.what}" if one.address else f"{one.code}: {one.what}" for one in shown]
+        rest = [f"{one.mark}: {text}" for one, text in zip(shown[1:], told[1:], strict=True)]
+        super().__init__("; ".join([told[0], *rest]), place=str(shown[0].mark), advice=_ADVICE)
+        self.problems = shown
 
 
 @dataclass(frozen=True)
@@ -78,18 +96,25 @@ class Result:
 
 
 class _Run:
-    """One evaluation: counts turns; the first error ends it."""
+    """One evaluation: counts turns; the first error ends it. `now` is when the record was accepted."""
 
     record_key = staticmethod(record_key)
 
-    def __init__(self) -> None:
+    def __init__(self, now: datetime | None = None) -> None:
         self._turns = 0
+        self._started = -1.0
+        self.now = now
 
     def turns(self, items: Sequence[Any]) -> Sequence[Any]:
         """The items of a $each, counted."""
         self._turns += len(items)
         if self._turns > MAX_TURNS:
             raise EvaluationProblem("PM750", f"the record needs more than {MAX_TURNS} turns of $each")
+        work = time.thread_time()  # of this thread alone: a busy machine refuses nothing
+        if self._started < 0:
+            self._started = work
+        elif work - self._started > MAX_SECONDS:
+            raise EvaluationProblem("PM750", f"the record needs more than {MAX_SECONDS} seconds of work")
         return items
 
     def missing(self, rule: int) -> None:
@@ -100,8 +125,8 @@ class _Run:
 class _CarefulRun(_Run):
     """One evaluation that goes on after an error and notes each with its rule."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        super().__init__()
+    def __init__(self, rules: Sequence[Rule], now: datetime | None = None) -> None:
+        super().__init__(now)
         self._rules = rules
         self.found: list[Problem] = []
 
@@ -120,9 +145,10 @@ class Program:
 
     def __init__(self, checked: Checked) -> None:
         self._checked = checked
-        self._reader = (
-            RecordReader(checked.source, checked.document.source.mark) if checked.source.format != "fhir" else None
-        )
+        self._reader: RecordReader | None = None
+        if checked.source.format != "fhir":
+            self._reader = RecordReader(checked.source, checked.document.source.mark)
+            self._quick: Quick = of_objects(checked.source)
         self._plain = compiled(checked)
 
     @cached_property
@@ -141,39 +167,69 @@ class Program:
         """
         return self._typed(record)
 
-    def run(self, record: Json) -> Result:
+    @property
+    def source(self) -> Source:
+        """The source that its records must fit."""
+        return self._checked.source
+
+    def run(self, record: Json, *, now: datetime | None = None) -> Result:
         """Map one record. The record is not changed and the result shares nothing with it.
 
         record  a Python dict; for format fhir a resource of the source's type
-        Raises  MappingFailed with the place of the rule or declaration, never with a value
+        now     when the record was accepted, for now() and today()
+        Raises  RecordFailed with the place of the rule or declaration, never with a value
         """
-        typed = self._typed(record)
+        return self.run_typed(self._typed(record), now=now)
+
+    def run_typed(self, typed: Json, *, now: datetime | None = None) -> Result:
+        """Map a record that was read already; else as `run`."""
         try:
-            made = self._plain.function(typed, _Run())
+            made = self._plain.function(typed, _Run(now))
         except EvaluationProblem:
-            raise self._failed(typed) from None
+            raise self._failed(typed, now) from None
         except Exception as fault:
             raise self._broken(fault) from None
         if self._checked.template.record is not None:
             return Result((), "none", made)
-        entries = tuple(Entry(*one) for one in made)
+        entries = tuple([Entry(*one) for one in made])
         self._check_entries(entries)
         return Result(entries, self._checked.document.bundle, {})
+
+    def row_reader(self, columns: Sequence[str]) -> Quick:
+        """A function of one row of cells -> typed record, for a file with these columns.
+
+        The function raises RecordFailed
+        """
+        quick = of_cells(self._checked.source, columns)
+
+        def read(cells: Sequence[str]) -> Json:
+            try:
+                return quick(cells)
+            except Exception:  # whatever the quick reader did not expect: the careful one says what it is
+                return self._read_carefully(dict(zip(columns, cells, strict=False)))
+
+        return read
 
     def _typed(self, record: Json) -> Json:
         if self._reader is None:
             expected = self._checked.source.type
             if not isinstance(record, dict) or record.get("resourceType") != expected:
-                raise self._fault([self._at_source("PM700", f"a {expected} is expected")])
+                raise RecordFailed([self._at_source("PM700", f"a {expected} is expected")])
             return record
+        try:
+            return self._quick(record)
+        except Exception:  # as above
+            return self._read_carefully(record)
+
+    def _read_carefully(self, record: Json) -> Json:
         problems: list[Problem] = []
-        typed = self._reader.read(record, problems)
+        typed = self._reader.read(record, problems) if self._reader is not None else record
         if problems:
-            raise self._fault(problems)
+            raise RecordFailed(problems)
         return typed
 
-    def _failed(self, typed: Json) -> MappingFailed:
-        run = _CarefulRun(self._careful.rules)
+    def _failed(self, typed: Json, now: datetime | None) -> MappingFailed:
+        run = _CarefulRun(self._careful.rules, now)
         try:
             self._careful.function(typed, run)
         except EvaluationProblem as problem:
@@ -181,30 +237,25 @@ class Program:
         except Exception as fault:
             return self._broken(fault)
         first = [problem for problem in run.found if problem.code != "PM722"]
-        return self._fault(first or run.found or [self._at_source("PM790", "a rule failed and cannot be named")])
+        return RecordFailed(first or run.found or [self._at_source("PM790", "a rule failed and cannot be named")])
 
     def _check_entries(self, entries: Sequence[Entry]) -> None:
         urls = {entry.full_url for entry in entries if entry.full_url is not None}
         if len(urls) != sum(entry.full_url is not None for entry in entries):
-            raise self._fault(
+            raise RecordFailed(
                 [self._at_source("PM731", "two resources have the same fullUrl: their identity is the same")]
             )
         if len(entries) > MAX_RESOURCES:
-            raise self._fault([self._at_source("PM750", f"the record makes more than {MAX_RESOURCES} resources")])
+            raise RecordFailed([self._at_source("PM750", f"the record makes more than {MAX_RESOURCES} resources")])
 
     def _at_source(self, code: str, what: str) -> Problem:
         return Problem(self._checked.document.source.mark, code, "", what)
 
-    def _fault(self, problems: Sequence[Problem]) -> MappingFailed:
-        """The first problem is the place; all of them are told, without values."""
-        shown = problems[:MAX_PROBLEMS]
-        told = [f"{one.code}: {one.address}: {one.what}" if one.address else f"{one.code}: {one.what}" for one in shown]
-        rest = [f"{one.mark}: {text}" for one, text in zip(shown[1:], told[1:], strict=True)]
-        return MappingFailed("; ".join([told[0], *rest]), place=str(shown[0].mark), advice=_ADVICE)
-
     def _broken(self, fault: Exception) -> MappingFailed:
         """A fault of the engine itself, at the line of the rule it happened in."""
         path = self._checked.document.mark.path
+        if isinstance(fault, RecursionError):
+            return RecordFailed([self._at_source("PM750", "the record is nested too deep for a rule")])
         line, trace = 1, fault.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == path:

@@ -1,32 +1,49 @@
-"""What a record is made of, and the reader that proves a record has it."""
+"""What a record is made of: the `source` section, read and checked."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import Any
 
-from peerfhir.config import Mark, Node
+from peerfhir.config import Node
 from peerfhir.fhir.fhirpath.problems import nearest
-from peerfhir.mapping import forms
-from peerfhir.mapping.document import keys
-from peerfhir.mapping.fields import TRUE, Declarations, Field, Fields
-from peerfhir.mapping.problems import Problem, Problems
+from peerfhir.mapping import cells
+from peerfhir.mapping.cells import check_value
+from peerfhir.mapping.document import ID, keys
+from peerfhir.mapping.fields import Declarations, Field, Fields
+from peerfhir.mapping.problems import Problems
+from peerfhir.mapping.record_path import RecordPath, read_path
+from peerfhir.mapping.records import RecordReader
+from peerfhir.mapping.zones import Unfit
 
-_SOURCE = ["format", "key", "empty", "trim", "unknown", "fields", "type"]
-_SOURCE_LATER = frozenset(["record", "encoding", "delimiter", "quote", "header", "profile", "questionnaire"])
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?")
+__all__ = ["FORMATS", "RecordReader", "Source", "check_value", "read"]
+
+FORMATS = ("csv", "json", "ndjson", "form", "fhir")
+ENCODINGS = ("utf-8", "utf-8-sig", "latin-1", "cp1252")
+UNKNOWN = ("ignore", "warn", "refuse")
+_KEYS = (
+    "format", "record", "key", "empty", "trim", "encoding", "delimiter", "quote", "header", "unknown", "fields", "type",
+    "profile", "questionnaire",
+)  # fmt: skip
+_ONLY: Mapping[str, tuple[str, ...]] = {
+    "record": ("json",), "encoding": ("csv",), "delimiter": ("csv",), "quote": ("csv",), "header": ("csv",),
+    "type": ("fhir",), "profile": ("fhir",), "questionnaire": ("fhir",),
+    "fields": ("csv", "json", "ndjson", "form"), "key": ("csv", "json", "ndjson", "form"),
+    "empty": ("csv", "json", "ndjson", "form"), "trim": ("csv", "json", "ndjson", "form"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Source:
-    """The source of a to-fhir mapping: json, form or csv with declared fields; or fhir with a type.
+    """The source of a mapping: csv, json, ndjson or form with declared fields; or fhir with a type.
 
-    key         names of the fields that identify a record
-    empty       texts that mean "no value"
-    refuse      whether an undeclared key fails the record
+    key            names of the fields that identify a record
+    empty          texts that mean "no value"
+    refuse         whether an undeclared key fails the record
+    unknown        ignore, warn or refuse
+    record         where the records of a json document are; None for the document itself
+    encoding ..    how a csv file is written; `header` False: the fields are the columns, in order
+    profile        alias of a profile; `questionnaire`: id of an instrument. Both of format fhir
     """
 
     format: str
@@ -36,165 +53,172 @@ class Source:
     trim: bool = False
     refuse: bool = False
     type: str = ""
+    unknown: str = "warn"
+    record: RecordPath | None = None
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    quote: str = '"'
+    header: bool = True
+    profile: str = ""
+    questionnaire: str = ""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether every value is a text: cells and values of forms."""
+        return self.format in ("csv", "form")
 
 
 def read(node: Node, declarations: Declarations, problems: Problems) -> Source | None:
     """The `source` section, or None when it has no known format."""
-    keys(node, _SOURCE, _SOURCE_LATER, "source", problems)
-    chosen = node.value.get("format")
-    kind = chosen.value if chosen is not None else None
-    if kind not in ("json", "form", "csv", "fhir"):
-        what = "'format' is json, form, csv or fhir"
-        hint = "ndjson is not supported in this version" if kind == "ndjson" else ""
-        problems.add(chosen.mark if chosen else node.mark, "PM007", "source", what, hint)
-        return None
-    if kind == "fhir":
-        return _fhir(node, problems)
-    if "fields" not in node.value:
-        problems.add(node.mark, "PM007", "source", "'fields' is missing")
-        return None
-    fields = declarations.fields(node.value["fields"], "source.fields")
-    flat = kind != "json"
-    empty = node.value.get("empty")
-    texts = (
-        frozenset(one.raw for one in empty.value) if empty and empty.kind == "list" else frozenset({""} if flat else ())
-    )
-    unknown = node.value.get("unknown")
-    if unknown is not None and unknown.value not in ("ignore", "warn", "refuse"):
-        problems.add(unknown.mark, "PM007", "source", "'unknown' is ignore, warn or refuse")
-    trim = node.value.get("trim")
-    return Source(
-        kind, fields, _key(node.value.get("key"), fields, problems), texts,
-        trim=flat if trim is None else trim.value is True, refuse=unknown is not None and unknown.value == "refuse",
-    )  # fmt: skip
+    return _Reader(node, problems).source(declarations)
 
 
-def _fhir(node: Node, problems: Problems) -> Source | None:
-    if "fields" in node.value:
-        problems.add(node.key_marks["fields"], "PM007", "source", "'fields' does not belong to format fhir")
-    if "type" not in node.value:
-        problems.add(node.mark, "PM007", "source", "'type' is missing: the resource type this mapping reads")
-        return None
-    return Source("fhir", Fields({}), type=str(node.value["type"].value))
+class _Reader:
+    def __init__(self, node: Node, problems: Problems) -> None:
+        self._node = node
+        self._problems = problems
+        self._given: Mapping[str, Node] = node.value if node.kind == "map" else {}
 
+    def source(self, declarations: Declarations) -> Source | None:
+        """The section as a whole."""
+        if not keys(self._node, _KEYS, frozenset(), "source", self._problems):
+            return None
+        kind = self._choice("format", FORMATS, "")
+        if not kind:
+            if "format" not in self._given:
+                self._problems.add(self._node.mark, "PM007", "source", f"'format' is one of {', '.join(FORMATS)}")
+            return None
+        for key, formats in _ONLY.items():
+            if key in self._given and kind not in formats:
+                what = f"'{key}' does not belong to format {kind}"
+                self._problems.add(self._node.key_marks[key], "PM007", "source", what)
+        if kind == "fhir":
+            return self._fhir()
+        if "fields" not in self._given:
+            self._problems.add(self._node.mark, "PM007", "source", "'fields' is missing")
+            return None
+        fields = declarations.fields(self._given["fields"], "source.fields")
+        return self._declared(kind, fields, declarations)
 
-def _key(node: Node | None, fields: Fields, problems: Problems) -> tuple[str, ...]:
-    if node is None:
-        return ()
-    names = node.value if node.kind == "list" else [node]
-    for one in names:
-        field = fields.items.get(str(one.value))
-        if field is None or not field.required or field.kind == "object" or field.repeats:
-            hint = "" if field else nearest(str(one.value), fields.items)
-            problems.add(one.mark, "PM302", "source.key", "a key is a required field with one value", hint)
-    return tuple(str(one.value) for one in names if str(one.value) in fields.items)
+    def _fhir(self) -> Source | None:
+        if "type" not in self._given:
+            self._problems.add(self._node.mark, "PM007", "source", "'type' is missing: the type this mapping reads")
+            return None
+        texts = {key: self._text(key, "") for key in ("type", "profile", "questionnaire")}
+        for key in ("profile", "questionnaire"):
+            if texts[key] and not ID.fullmatch(texts[key]):
+                self._problems.add(self._given[key].mark, "PM007", "source", f"'{key}' is a name of a-z, 0-9 and '-'")
+        unknown = self._choice("unknown", UNKNOWN, "warn")
+        return Source(
+            "fhir", Fields({}), type=texts["type"], unknown=unknown, profile=texts["profile"],
+            questionnaire=texts["questionnaire"],
+        )  # fmt: skip
 
+    def _declared(self, kind: str, fields: Fields, declarations: Declarations) -> Source:
+        flat = kind in ("csv", "form")
+        unknown = self._choice("unknown", UNKNOWN, "warn")
+        source = Source(
+            kind, fields, self._key(fields), self._empty(flat), self._flag("trim", flat), unknown == "refuse", "",
+            unknown, self._path(), self._choice("encoding", ENCODINGS, "utf-8"), self._character("delimiter", ","),
+            self._character("quote", '"'), self._flag("header", True),
+        )  # fmt: skip
+        if source.delimiter == source.quote:
+            self._problems.add(self._node.mark, "PM312", "source", "delimiter and quote are the same character")
+        for address, field in fields.every("source.fields"):
+            self._fits(source, field, address)
+            self._blank_keys(source, field, address, declarations)
+            self._example(source, field, address)
+        return source
 
-class RecordReader:
-    """Turns a raw record into a typed one: every declared field present, as a value, None or a list."""
+    def _fits(self, source: Source, field: Field, address: str) -> None:
+        if source.is_text and field.kind == "object":
+            self._problems.add(field.mark, "PM007", address, f"the fields of format {source.format} are flat")
+        if not source.header and field.key != field.name:
+            what = "'from' names a column, and the file has no header"
+            self._problems.add(field.mark, "PM312", address, what, "fields are taken in order")
 
-    def __init__(self, source: Source, mark: Mark) -> None:
-        self._source = source
-        self._mark = mark
-        self._typed = source.format == "json"
+    def _blank_keys(self, source: Source, field: Field, address: str, declarations: Declarations) -> None:
+        for code in sorted(source.empty & declarations.keys_of(field.code_map)):
+            what = f"'{code}' means no value, and is a key of code map '{field.code_map}'"
+            self._problems.add(field.mark, "PM313", address, what)
 
-    def read(self, record: Any, problems: list[Problem]) -> dict[str, Any]:
-        """The typed record; what does not fit its declaration is appended to `problems`, without the value."""
-        return self._object(self._source.fields, record, "", problems)
-
-    def _object(self, fields: Fields, record: Any, where: str, problems: list[Problem]) -> dict[str, Any]:
-        if not isinstance(record, Mapping):
-            problems.append(
-                Problem(self._mark, "PM700", where or "/", "an object with the declared fields is expected")
-            )
-            return dict.fromkeys(fields.items)
-        found = {
-            name: self._field(field, record.get(field.key), where, problems) for name, field in fields.items.items()
-        }
-        if self._source.refuse and (more := len(set(record) - {field.key for field in fields.items.values()})):
-            problems.append(Problem(self._mark, "PM704", where or "/", f"{more} keys are not declared"))
-        return found
-
-    def _field(self, field: Field, raw: Any, where: str, problems: list[Problem]) -> Any:
-        if field.repeats:
-            return self._list(field, raw, where, problems)
-        if not self._typed and isinstance(raw, (list, tuple)) and len(raw) == 1:
-            raw = raw[0]  # a form gives a list for every name
-        before = len(problems)
-        value = self._one(field, raw, f"{where}/{field.key}", problems)
-        if value is None and field.required and len(problems) == before:
-            problems.append(Problem(field.mark, "PM701", f"{where}/{field.key}", "a required field has no value"))
-        return value
-
-    def _list(self, field: Field, raw: Any, where: str, problems: list[Problem]) -> list[Any]:
-        if field.split is not None and isinstance(raw, str):
+    def _example(self, source: Source, field: Field, address: str) -> None:
+        node = field.example
+        if node is None or field.kind == "object":
+            return
+        raw = node.raw if source.is_text and node.kind == "scalar" else node.plain()
+        if isinstance(raw, str) and field.split is not None:
             raw = raw.split(field.split)
-        if raw is None:
-            raw = []
-        if not isinstance(raw, (list, tuple)):
-            if self._typed:
-                problems.append(Problem(field.mark, "PM702", f"{where}/{field.key}", "a list is expected"))
-                return []
-            raw = [raw]
-        before = len(problems)
-        read = [self._one(field, one, f"{where}/{field.key}/{at}", problems) for at, one in enumerate(raw)]
-        values = [one for one in read if one is not None]
-        if not values and field.required and field.kind != "object" and len(problems) == before:
-            problems.append(Problem(field.mark, "PM701", f"{where}/{field.key}", "a required field has no value"))
-        return values
+        for one in raw if isinstance(raw, list) else [raw]:
+            text = one.strip() if isinstance(one, str) and source.trim else one
+            if isinstance(text, str) and text in source.empty:
+                continue
+            try:
+                cells.typed(field, text, source.is_text)
+            except Unfit as problem:
+                self._problems.add(node.mark, "PM312", address, f"the example does not fit: {problem}")
 
-    def _one(self, field: Field, raw: Any, where: str, problems: list[Problem]) -> Any:
-        if isinstance(raw, str):
-            raw = str(raw).strip() if self._source.trim else str(raw)
-            if raw in self._source.empty or (raw == "" and (field.required or field.kind != "string")):
-                return None
-        if raw is None:
-            return None
-        if field.fields is not None:
-            return self._object(field.fields, raw, where, problems)
-        value = _parsed(field, raw, self._typed)
-        if value is None:
-            problems.append(Problem(field.mark, "PM702", where, f"the value is not a {field.kind}"))
-        elif (why := _outside(field, value)) is not None:
-            problems.append(Problem(field.mark, "PM703", where, why))
-        return value
+    def _key(self, fields: Fields) -> tuple[str, ...]:
+        node = self._given.get("key")
+        if node is None:
+            return ()
+        if node.kind == "map":
+            self._problems.add(node.mark, "PM007", "source.key", "'key' is a field, or a list of fields")
+            return ()
+        names = node.value if node.kind == "list" else [node]
+        for one in names:
+            field = fields.items.get(str(one.value))
+            if field is None or not field.required or field.kind == "object" or field.repeats:
+                hint = "" if field else nearest(str(one.value), fields.items)
+                self._problems.add(one.mark, "PM302", "source.key", "a key is a required field with one value", hint)
+        return tuple(str(one.value) for one in names if str(one.value) in fields.items)
 
+    def _empty(self, flat: bool) -> frozenset[str]:
+        node = self._given.get("empty")
+        if node is None:
+            return frozenset(("",)) if flat else frozenset()
+        if node.kind != "list" or any(one.kind != "scalar" for one in node.value):
+            self._problems.add(node.mark, "PM007", "source", "'empty' is a list of texts", 'write empty: [""]')
+            return frozenset()
+        return frozenset(one.raw for one in node.value)
 
-def _parsed(field: Field, raw: Any, typed: bool) -> Any:
-    """The typed value of a raw one, or None when it does not parse."""
-    if field.kind == "boolean" and isinstance(raw, str) and (not typed or field.true != TRUE):
-        return True if raw in field.true else False if raw in field.false else None
-    if field.kind in ("integer", "decimal") and isinstance(raw, str) and not typed:
-        if not _NUMBER.fullmatch(raw):
-            return None
-        try:
-            raw = int(raw) if field.kind == "integer" and re.fullmatch(r"-?[0-9]{1,10}", raw) else Decimal(raw)
-        except (InvalidOperation, ValueError):
-            return None
-    if field.kind == "string":
-        return raw if isinstance(raw, str) else None
-    return raw if forms.fits(field.kind, raw) else None
+    def _path(self) -> RecordPath | None:
+        node = self._given.get("record")
+        return None if node is None else read_path(node, self._problems)
 
+    def _choice(self, key: str, allowed: tuple[str, ...], default: str) -> str:
+        node = self._given.get(key)
+        if node is None:
+            return default
+        if node.value in allowed:
+            return str(node.value)
+        hint = nearest(str(node.raw), allowed)
+        self._problems.add(node.mark, "PM007", "source", f"'{key}' is one of {', '.join(allowed)}", hint)
+        return default
 
-def _outside(field: Field, value: Any) -> str | None:
-    """Why a typed value is not allowed, or None."""
-    if field.codes is not None and value not in field.codes:
-        shown = sorted(field.codes)[:8]
-        return f"the value is not one of {', '.join(shown)}" + (" ..." if len(field.codes) > 8 else "")
-    if field.max_length is not None and isinstance(value, str) and len(value) > field.max_length:
-        return f"the value is longer than {field.max_length} characters"
-    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-        if field.minimum is not None and value < field.minimum:
-            return f"the value is below {field.minimum}"
-        if field.maximum is not None and value > field.maximum:
-            return f"the value is above {field.maximum}"
-    return None
+    def _flag(self, key: str, default: bool) -> bool:
+        node = self._given.get(key)
+        if node is None or isinstance(node.value, bool):
+            return default if node is None else node.value is True
+        self._problems.add(node.mark, "PM007", "source", f"'{key}' is true or false")
+        return default
 
+    def _character(self, key: str, default: str) -> str:
+        node = self._given.get(key)
+        if node is None:
+            return default
+        text = node.raw if node.kind == "scalar" else ""
+        if len(text) == 1 and (text == "\t" or text.isprintable()) and not text.isalnum():
+            return text
+        hint = 'a tab is written "\\t"'
+        self._problems.add(node.mark, "PM007", "source", f"'{key}' is one character, no letter and no digit", hint)
+        return default
 
-def check_value(field: Field, value: Any) -> str | None:
-    """Why a value may not stand in a field that a from-fhir mapping writes, or None."""
-    if field.kind == "string":
-        return None if isinstance(value, str) else "the value is not a text"
-    if not forms.fits(field.kind, value):
-        return f"the value is not a {field.kind}"
-    return _outside(field, value)
+    def _text(self, key: str, default: str) -> str:
+        node = self._given.get(key)
+        if node is None:
+            return default
+        if node.kind == "scalar" and isinstance(node.value, str) and node.value:
+            return node.value
+        self._problems.add(node.mark, "PM007", "source", f"'{key}' is a text")
+        return default

@@ -9,8 +9,9 @@ from typing import Any
 from peerfhir.fhir.fhirpath.functions import text as printed
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping import forms, identity
+from peerfhir.mapping.cells import writer
 from peerfhir.mapping.fields import Field
-from peerfhir.mapping.source import check_value
+from peerfhir.mapping.zones import Unfit
 
 
 def text(parts: list[Any]) -> str | None:
@@ -68,15 +69,16 @@ def form_checker(form: str | None, codes: frozenset[str] | None) -> Callable[[An
 
 
 def field_checker(field: Field) -> Callable[[Any], Any]:
-    """A function that lets a value through when it fits the declared field."""
+    """A function that puts a value into a declared field when it fits: its format is printed."""
+    write = writer(field)
 
     def check(value: Any) -> Any:
         if value is None:
             return None
-        why = check_value(field, value)
-        if why is not None:
-            raise EvaluationProblem("PM703", why)
-        return value
+        try:
+            return write(value)
+        except Unfit as problem:
+            raise EvaluationProblem("PM703", str(problem)) from None
 
     return check
 
