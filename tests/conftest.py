@@ -134,6 +134,10 @@ def clock() -> HeldClock:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say plainly when one of the two databases was not tested."""
+    """Say plainly when one of the two databases was not tested, and what other people's programs have judged."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in getattr(report, "user_properties", ()):
+            if name == "judge":
+                terminalreporter.write_line(f"JUDGED BY {value}")
     if postgres.binaries() is None and not os.environ.get("PYTEST_XDIST_WORKER"):
         terminalreporter.write_line(f"NOT TESTED ON POSTGRESQL: {WHY_NO_POSTGRES}.", yellow=True)

@@ -1,0 +1,136 @@
+"""@medplum/core, a validator that shares no line with ours, judges everything that we make."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from peerfhir.adapters.author import author
+from peerfhir.fhir.reader import read, read_own
+from peerfhir.fhir.tables import fhir_version
+from peerfhir.mapping.registry import Mappings
+from peerfhir.records.database import reading
+from tests.interop import judges
+from tests.support.scene import running
+
+ROOT = Path(__file__).resolve().parents[2]
+MAPPINGS = ROOT / "mappings"
+PACKAGES = ROOT.parent / "shared" / "fhir-packages"
+CANONICAL = "http://peerfhir.example.org/fhir"
+Named = dict[str, Any]
+Tell = Callable[[str, object], None]
+
+
+def definitions(resources: list[Named]) -> list[dict[str, Any]]:
+    """The profiles of Gravity and US Core that are claimed, where they are at hand."""
+    claimed = {url for one in resources for url in one["resource"].get("meta", {}).get("profile", ())}
+    names = {f"StructureDefinition-{url.partition('|')[0].rpartition('/')[2]}.json" for url in claimed}
+    paths = [path for package in ("gravity-sdohcc", "us-core-7.0.0") for path in (PACKAGES / package).rglob("*.json")]
+    return [json.loads(path.read_text("utf-8")) for path in sorted(paths) if path.name in names]
+
+
+def resources_of(value: Any) -> Iterator[dict[str, Any]]:
+    """A resource, the resources of a list or of a Bundle."""
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, dict) and "resourceType" in one:
+            yield one
+            for entry in one["entry"] if one["resourceType"] == "Bundle" else ():
+                yield from resources_of(entry.get("resource"))
+
+
+def written() -> list[Named]:
+    """Every expected output of the shipped mappings and of the golden trees, as files say it."""
+    paths = [*MAPPINGS.glob("*/examples/*.expected.json"), *(ROOT / "tests" / "golden").glob("*/*/2_to_ehr.json")]
+    return [
+        {"name": f"{path.relative_to(ROOT)} {number}", "resource": one}
+        for path in sorted(paths)
+        for number, one in enumerate(resources_of(read(path.read_bytes())))
+    ]
+
+
+def mapped() -> list[Named]:
+    """What the shipped mappings make now of the inputs of their examples, as it would be sent."""
+    loaded = Mappings.load(MAPPINGS, canonical=CANONICAL)
+    made = []
+    for expected in sorted(MAPPINGS.glob("*/examples/*.expected.json")):
+        if "resourceType" not in read(expected.read_bytes()):
+            continue
+        sent = read((expected.parent / f"{expected.name.partition('.')[0]}.input.json").read_bytes())
+        for one in resources_of(
+            [each for some in loaded.run(expected.parts[-3], sent).resources.values() for each in some]
+        ):
+            made.append({"name": f"{expected.parts[-3]}/{expected.name}", "resource": read_own(author(one))})
+    return made
+
+
+def refused(found: list[Named]) -> list[str]:
+    return [
+        f"{one['name']} {one['profile'] or ''}: {issue['text']} {issue['expression']}"
+        for one in found
+        for issue in one["issues"]
+        if issue["severity"] in ("error", "fatal")
+    ]
+
+
+def ask(resources: list[Named], tell: Tell, what: str) -> list[Named]:
+    """Everything it says; how much that was stands in the output of the tests."""
+    version = judges.version("@medplum/core")
+    found: list[Named] = judges.ask("validate.mjs", {"definitions": definitions(resources), "resources": resources})
+    claims = [one for one in found if one["profile"]]
+    beyond = sum(issue["severity"] == "not-judged" for one in claims for issue in one["issues"])
+    tell(
+        "judge",
+        f"@medplum/core {version}: {len(resources)} resources {what}, {len(claims) - beyond} claims of profiles "
+        f"({beyond} more of profiles it cannot read), {len(refused(found))} refused",
+    )
+    return found
+
+
+def test_it_accepts_what_our_mappings_and_trees_say(record_property: Tell) -> None:
+    resources = written() + mapped()
+    assert len(resources) > 40
+    assert refused(ask(resources, record_property, "of mappings and golden trees")) == []
+
+
+@pytest.mark.parametrize("mood", ["open", "oracle-like"])
+def test_it_accepts_everything_a_whole_referral_leaves_behind(tmp_path: Path, mood: str, record_property: Tell) -> None:
+    """In our own API, and in the hospital's chart."""
+    judges.version("@medplum/core")
+    with running(tmp_path, f"sqlite:///{tmp_path / 'peerfhir.db'}", mood=mood) as loop:
+        walk = loop.refer().to_enrolled("attendance", "summary", "scores", "item-level")
+        walk.note(working="Only for the peer.", summary="We met and talked.", next_step="Meet again.")
+        walk.phq9()
+        loop.settle()
+        with reading(loop.house.engine) as connection:
+            ours = [read_own(body) for body in connection.execute(select(fhir_version.c.body)).scalars()]
+        theirs = [one.resource for one in loop.ward.versions() if one.source == "program"]
+    resources = [{"name": f"{one['resourceType']}/{one.get('id')}", "resource": one} for one in (*ours, *theirs)]
+    kinds = {one["resourceType"] for one in ours}
+    assert {"Task", "ServiceRequest", "Patient", "Encounter", "QuestionnaireResponse", "Observation"} <= kinds
+    assert refused(ask(resources, record_property, f"of a referral at a hospital that is {mood}")) == []
+
+
+def test_it_would_refuse_what_is_wrong(record_property: Tell) -> None:
+    """A judge that never says no proves nothing."""
+    good = next(one for one in written() if one["resource"]["resourceType"] == "Task")
+    faults: list[Callable[[dict[str, Any]], object]] = [
+        lambda task: task.update(colour="blue"),
+        lambda task: task.pop("status"),
+        lambda task: task.update(intent=["order"]),
+        lambda task: task.update(authoredOn="yesterday"),
+        lambda task: task.update(focus={"referenz": "x"}),
+        lambda task: task.update(input=[{"valueString": "without a type"}]),
+    ]
+    wrong = []
+    for number, fault in enumerate(faults):
+        changed = deepcopy(good["resource"])
+        fault(changed)
+        wrong.append({"name": str(number), "resource": changed})
+    found = refused(ask(wrong, record_property, "with one fault each"))
+    assert {line.split()[0] for line in found} == {str(number) for number in range(len(faults))}
