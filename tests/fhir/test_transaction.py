@@ -56,7 +56,8 @@ def test_a_fault_in_a_random_entry_leaves_no_row_behind(shared: Engine) -> None:
         other = Server(shared, program=server.program, source=source)
         other.post({"resourceType": "ServiceRequest", "identifier": twice, **order})
         other.post({"resourceType": "Task", "identifier": twice, "status": "requested", "intent": "order"})
-        consent = {"status": "active", "scope": {"text": "x"}, "category": [{"text": "x"}], "identifier": twice}
+        said = {"scope": {"text": "x"}, "category": [{"text": "x"}], "policyRule": {"text": "x"}}
+        consent = {"status": "active", "identifier": twice, **said}
         other.post({"resourceType": "Consent", **consent})
     before = _rows(server)
     rng = random.Random(SEED)
