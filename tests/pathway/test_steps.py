@@ -170,6 +170,19 @@ def test_only_a_proposed_peer_can_be_chosen_and_only_for_oneself():
         steps.choose_peer(me, referral.id, "p1")
 
 
+def test_a_choice_is_not_undone_by_proposing_again_but_by_the_peer_or_the_person():
+    books = new_books()
+    referral = bring(books, Status.TRIAGE)
+    steps.propose_peers(books.acting(COORDINATOR), referral.id)
+    steps.choose_peer(books.acting(as_person(referral.person_id)), referral.id, "p2")
+    with books.refused(IllegalTransition):
+        steps.propose_peers(books.acting(COORDINATOR), referral.id)
+    assert books.referral(referral.id).peer_id == "p2"
+    steps.not_me(books.acting(as_peer("p2")), referral.id)
+    again = steps.propose_peers(books.acting(COORDINATOR), referral.id)
+    assert {one.peer_id for one in again.proposals} & {"p2"} == set()
+
+
 def test_only_the_chosen_peer_accepts_and_their_caseload_grows():
     books = new_books()
     referral = bring(books, Status.TRIAGE)

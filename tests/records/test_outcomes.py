@@ -26,6 +26,15 @@ def test_outcomes_are_in_the_order_of_their_answers(
         assert outcomes.at(connection, "north", late.id) == late
 
 
+def test_the_same_form_twice_at_once_is_one_outcome(office: Office, maker: made.Maker) -> None:
+    with office.work(made.actor()) as work:
+        work.save_outcome(maker.record(Outcome, person_id="p", client_uuid="f-1"))
+        work.save_outcome(maker.record(Outcome, person_id="p", client_uuid=None))
+        work.save_outcome(maker.record(Outcome, person_id="p", client_uuid=None))
+    with pytest.raises(AlreadyRecorded), office.work(made.actor()) as work:
+        work.save_outcome(maker.record(Outcome, person_id="p", client_uuid="f-1"))
+
+
 def test_a_source_raises_one_safety_event_and_closed_ones_are_not_open(
     office: Office, engine: Engine, maker: made.Maker
 ) -> None:

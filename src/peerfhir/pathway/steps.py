@@ -176,10 +176,13 @@ def decline(books: Books, referral_id: str, reason: DeclineReason, sentence: str
 
 
 def propose_peers(books: Books, referral_id: str) -> Referral:
-    """Propose at most three peers, each with reasons. When nobody fits, it stays in matching without proposals."""
+    """Propose at most three peers, each with reasons. When nobody fits, it stays in matching without proposals.
+
+    Raises  IllegalTransition once the person has chosen: their choice is undone by `change_peer` alone
+    """
     referral = books.referral(referral_id)
     now, program = books.now(), books.program
-    if referral.peer_accepted_at is not None:
+    if referral.peer_id is not None:
         raise Closed if is_ended(referral) else IllegalTransition  # `change_peer` comes first
     if (referral.status, Event.PROPOSE) not in TRANSITIONS:
         referral = move(referral, Event.START_MATCHING, books.actor, program, now)

@@ -64,6 +64,8 @@ class Action:
             return False
         if is_ended(referral) or not self.events:
             return engagement is not None and actor.role in self.walking.get(engagement.status, frozenset())
+        if self.name == "propose" and referral.peer_id is not None:
+            return False  # the person has chosen
         if self.name == "give-up" and actor.role is Role.PEER and tries(referral) < program.contact_attempts:
             return False
         found = [TRANSITIONS.get((referral.status, event)) for event in self.events]

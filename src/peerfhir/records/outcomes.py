@@ -21,6 +21,7 @@ OUTCOME = Noun(
         "referral_id": one.referral_id,
         "instrument_id": one.instrument_id,
         "answered_at": one.answered_at,
+        "client_uuid": one.client_uuid,
     },
 )
 SAFETY = Noun(
@@ -65,7 +66,7 @@ def safety_of_person(connection: Connection, program_id: str, person_id: str) ->
 
 
 def save(connection: Connection, record: Outcome, now: datetime) -> Outcome:
-    """Keep an outcome. Raises StaleVersion."""
+    """Keep an outcome. Raises StaleVersion; AlreadyRecorded for a form that came before."""
     return versions.save(connection, OUTCOME, record, now)
 
 

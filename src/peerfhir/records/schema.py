@@ -130,8 +130,10 @@ outcome = _record(
     Column("referral_id", _ID),
     Column("instrument_id", _ID, nullable=False),
     Column("answered_at", Instant, nullable=False),
+    Column("client_uuid", _ID),
     Index(None, "program_id", "person_id", "answered_at"),
     Index(None, "program_id", "referral_id"),
+    UniqueConstraint("program_id", "client_uuid"),
 )
 consent_grant = _record(
     "consent_grant",

@@ -247,7 +247,9 @@ def upgrade() -> None:
         sa.Column("referral_id", sa.String(length=64), nullable=True),
         sa.Column("instrument_id", sa.String(length=64), nullable=False),
         sa.Column("answered_at", sa.BigInteger(), nullable=False),
+        sa.Column("client_uuid", sa.String(length=64), nullable=True),
         sa.PrimaryKeyConstraint("program_id", "id", name=op.f("pk_outcome")),
+        sa.UniqueConstraint("program_id", "client_uuid", name=op.f("uq_outcome_program_id_client_uuid")),
     )
     op.create_index(
         op.f("ix_outcome_program_id_person_id_answered_at"),
