@@ -76,8 +76,8 @@ REFUSED = {
     "expressions": TASK + """    description: =word and #! PM100
     authoredOn: =days #! PM111
     for: {display: =%word} #! PM110
-    owner: {display: =word.trim()} #! PM122
-    requester: {display: "=word != 'x'"} #! PM122
+    owner: {display: =word.trimm()} #! PM122
+    requester: {display: "=word != 'x'"} #! PM230
     focus: {display: "{{word}} {word}}"} #! PM101
     note: {text: "{{word"} #! PM101
     location: {display: =word.where(word)} #! PM111
@@ -93,12 +93,12 @@ REFUSED = {
       - {$if: flag.exists(), text: a}
       - {$unless: flag, text: b} #! PM251
       - {$each: items, text: c} #! PM251
-      - {$use: phone, text: d} #! PM251
+      - {$use: phone, text: d} #! PM252
       - {$let: {context: =word}, text: e} #! PM113
       - {$let: 5, text: f} #! PM251
       - {$keep: false, text: g} #! PM251
-    authoredOn: {$value: =at, extension: []} #! PM251
-    lastModified: {$absent: unknown} #! PM251
+    authoredOn: {$value: =at, extension: []} #! PM007
+    lastModified: {$absent: unknow} #! PM234
     input:
       - type: {text: x}
         valueString: {$each: words as w, $value: =%w} #! PM211
@@ -115,9 +115,9 @@ REFUSED = {
   5bad: {resourceType: Basic, code: {text: x}} #! PM007
   text: x #! PM007
   asked:
-    $questionnaire: phq-9 #! PM251
+    $questionnair: phq-9 #! PM200
   rows:
-    $rows: item #! PM251
+    $rows: item #! PM130
     resourceType: Basic
     code: {text: x}
   profiled:
@@ -281,11 +281,11 @@ def test_accept_never_hides_an_error(tmp_path: Path) -> None:
 
 def test_a_column_points_inside_the_scalar(tmp_path: Path) -> None:
     cases = {
-        "    description: =word.trim()": "trim",
-        '    description: "=word.trim()"': "trim",
-        "    description: 'a {{word}} b {{word.trim()}}'": "trim",
-        "    description: >-\n      =word &\n      word.trim()": "trim",
-        "    description: \"=word & 'it\\'s' & word.trim()\"".replace("\\'", "\\\\'"): "trim",
+        "    description: =word.trimm()": "trimm",
+        '    description: "=word.trimm()"': "trimm",
+        "    description: 'a {{word}} b {{word.trimm()}}'": "trimm",
+        "    description: >-\n      =word &\n      word.trimm()": "trimm",
+        "    description: \"=word & 'it\\'s' & word.trimm()\"".replace("\\'", "\\\\'"): "trimm",
         "    note: {text: =word & nothing}": "nothing",
         "    note:\n      - $if: flag and nothing\n        text: x": "nothing",
         "    note: [{$each: nothing as n, text: x}]": "nothing",

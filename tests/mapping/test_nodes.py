@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from peerfhir.fhir.definitions import r4
-from peerfhir.mapping.nodes import RESERVED
+from peerfhir.mapping.directives import RESERVED
 from tests.mapping.marked import FIELDS, HEAD, places, told
 
 TASK = "resources:\n  task:\n    resourceType: Task\n    status: draft\n    intent: plan\n"

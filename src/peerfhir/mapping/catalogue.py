@@ -10,7 +10,8 @@ from peerfhir.config import Mark, Node
 from peerfhir.fhir.definitions import r4
 from peerfhir.mapping import libraries as library_documents
 from peerfhir.mapping import overlay as overlay_documents
-from peerfhir.mapping.check import Checked, check
+from peerfhir.mapping import tables
+from peerfhir.mapping.check import Checked, Lists, check, check_library
 from peerfhir.mapping.codes import CodeMap, CodeMaps
 from peerfhir.mapping.document import Document, document_of
 from peerfhir.mapping.folder import Folder
@@ -146,7 +147,8 @@ class _Surveyor:
         node = Node("map", {**head, **library.node.value}, mark, library.node.key_marks)
         document = document_of(node, Path(library.id), "", self.canonical, Problems(), self.texts)
         if document is not None:
-            self._code_maps(document, problems, set())
+            maps, lists = self._code_maps(document, problems, set())
+            check_library(document, maps, self.canonical, r4(), problems, lists)
         self.every.extend(problems.every)
 
     def _mapping(self, one: _Opened) -> None:
@@ -198,8 +200,8 @@ class _Surveyor:
             return None
         used = {one.label, *(library.node.mark.path for _, library in imports)}
         used |= {overlay.node.mark.path} if overlay else set()
-        maps = self._code_maps(document, problems, used)
-        checked = check(document, maps, self.canonical, r4(), problems, self.instruments)
+        maps, lists = self._code_maps(document, problems, used)
+        checked = check(document, maps, self.canonical, r4(), problems, lists)
         if checked is None:
             return None
         files, content = self._content(checked, used)
@@ -212,7 +214,9 @@ class _Surveyor:
         more = {label: data for form in checked.instruments for label, data in self.instruments[form].files.items()}
         return tuple(sorted({*used, *more})), self.folder.content_hash(used, more)
 
-    def _code_maps(self, document: Document, problems: Problems, used: set[str]) -> dict[str, CodeMap]:
+    def _code_maps(self, document: Document, problems: Problems, used: set[str]) -> tuple[dict[str, CodeMap], Lists]:
+        """The code maps, tables and instruments of a document; `used` takes the files they come from."""
+
         def beside(name: str, mark: Mark, address: str) -> tuple[str, str] | None:
             found = self.folder.beside(name, mark, address, problems)
             used.update([found[0]] if found else [])
@@ -224,7 +228,7 @@ class _Surveyor:
             mark = document.code_map_marks[name]
             broken = CodeMap(name, mark, {}, {}, provided=True, broken=True)
             found[name] = reader.read(name, node, mark) or broken
-        return found
+        return found, Lists(tables.read(document.tables, beside, problems), self.instruments)
 
 
 _NOTHING = Node("map", {}, Mark("", 1, 1))

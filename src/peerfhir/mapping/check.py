@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from peerfhir.config import Node as Yaml
 from peerfhir.fhir.definitions import Definitions
@@ -12,12 +13,17 @@ from peerfhir.fhir.fhirpath.types import Scope, Static
 from peerfhir.mapping.codes import CodeMap
 from peerfhir.mapping.document import Document, keys
 from peerfhir.mapping.fields import Declarations, Field, Fields
+from peerfhir.mapping.fragments import Fragment
+from peerfhir.mapping.fragments import read as fragments_of
 from peerfhir.mapping.instruments import Form
 from peerfhir.mapping.leaves import Leaves, Place, Slot
+from peerfhir.mapping.nodes import Nodes
 from peerfhir.mapping.problems import Problems
 from peerfhir.mapping.resources import Resources
+from peerfhir.mapping.rows import Rows, Table
 from peerfhir.mapping.source import Source, read
 from peerfhir.mapping.tree import Struct, Template
+from peerfhir.mapping.variables import Variables
 
 
 @dataclass(frozen=True)
@@ -32,19 +38,36 @@ class Checked:
     instruments: tuple[str, ...] = ()  # ids of the questionnaires it names
 
 
+@dataclass(frozen=True)
+class Lists:
+    """What stands beside the template: tables of the document, instruments of the site."""
+
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    forms: Mapping[str, Form] = field(default_factory=dict)
+
+
+def check_library(
+    document: Document,
+    code_maps: Mapping[str, CodeMap],
+    canonical: str,
+    definitions: Definitions,
+    problems: Problems,
+    lists: Lists,
+) -> None:
+    """Note what is wrong with a document that has no template: its fragments by themselves."""
+    _Checker(document, code_maps, canonical, definitions, problems, lists).library_checked()
+
+
 def check(
     document: Document,
     code_maps: Mapping[str, CodeMap],
     canonical: str,
     definitions: Definitions,
     problems: Problems,
-    forms: Mapping[str, Form] | None = None,
+    lists: Lists | None = None,
 ) -> Checked | None:
-    """The checked template of one document, or None when something in it is an error.
-
-    forms  the instruments that the document may name
-    """
-    checker = _Checker(document, code_maps, canonical, definitions, problems, forms or {})
+    """The checked template of one document, or None when something in it is an error."""
+    checker = _Checker(document, code_maps, canonical, definitions, problems, lists or Lists())
     found = checker.document_checked()
     _accept(document.accept, problems)
     return None if problems.errors else found
@@ -74,9 +97,9 @@ class _Checker:
         canonical: str,
         definitions: Definitions,
         problems: Problems,
-        forms: Mapping[str, Form],
+        lists: Lists,
     ) -> None:
-        self._forms = forms
+        self._lists = lists
         self._document = document
         self._code_maps = code_maps
         self._canonical = canonical
@@ -97,12 +120,18 @@ class _Checker:
         backwards = document.direction == "from-fhir"
         if backwards != (source.format == "fhir"):
             self._problems.add(document.source.mark, "PM007", "source", "format fhir belongs to direction: from-fhir")
-        scope = self._scope(source)
-        resources = Resources(document, source, self._leaves, self._definitions, self._problems)
+        rows = Rows(self._lists.tables, self._problems)
+        fragments = self._fragments(rows)
+        resources = Resources(document, source, self._leaves, self._definitions, self._problems, fragments)
+        variables = Variables(self._leaves, resources.nodes, self._problems)
+        place, names = variables.checked(document.vars, self._scope(source))
+        scope = place.scope
+        self._alone(fragments, scope)
         if backwards:
-            template = Template((), self._record(declarations, resources, scope))
+            template = Template((), self._record(declarations, resources, scope, rows), names.used())
         else:
-            template = Template(resources.checked(scope), None)
+            made = resources.checked(rows.expanded(document.resources or Yaml("map", {}, document.mark)), scope)
+            template = Template(made, None, names.used())
             self._unused(source.fields, source.key, "source.fields")
             self._keyless(source)
         return Checked(document, source, scope, template, resources.order)
@@ -114,7 +143,24 @@ class _Checker:
         constants = {"canonical": self._canonical}
         return Scope(root, self._definitions, {}, constants, self._document.systems, self._code_maps)
 
-    def _record(self, declarations: Declarations, resources: Resources, scope: Scope) -> Struct | None:
+    def _fragments(self, rows: Rows) -> dict[str, Fragment]:
+        found = fragments_of(self._document.fragments, self._definitions, self._problems)
+        return {name: replace(one, body=rows.expanded(one.body, f"fragments.{name}")) for name, one in found.items()}
+
+    def _alone(self, fragments: Mapping[str, Fragment], scope: Scope) -> None:
+        """The errors of each fragment by itself; what it warns of is told where it is used."""
+        known = Problems()
+        leaves = Leaves(self._document.texts, known)
+        nodes = Nodes(leaves, self._definitions, known, lambda *_: (ast.Constant("urn:uuid:"), False), fragments)
+        for name, fragment in fragments.items():
+            nodes.fragment(fragment, Place(replace(scope, variables={}), f"fragments.{name}"))
+        self._problems.extend(known.errors)
+
+    def library_checked(self) -> None:
+        fragments = self._fragments(Rows(self._lists.tables, self._problems))
+        self._alone(fragments, self._scope(Source("json", Fields({}))))
+
+    def _record(self, declarations: Declarations, resources: Resources, scope: Scope, rows: Rows) -> Struct | None:
         record = self._document.record
         if record is None or not keys(record, ("fields", "values"), frozenset(), "record", self._problems):
             return None
@@ -123,20 +169,20 @@ class _Checker:
             return None
         fields = declarations.fields(record.value["fields"], "record.fields")
         root = Field("record", "record", "object", record.mark, fields=fields)
-        values = record.value["values"]
+        values = rows.expanded(record.value["values"], "record")
         if values.kind != "map":
             self._problems.add(values.mark, "PM007", "record", "a map of field names and values is expected here")
             return None
         return resources.nodes.struct(values, Slot.of_field(root), Place(scope, "record"))
 
     def _unused(self, fields: Fields, key: tuple[str, ...], address: str) -> None:
-        for field in fields.items.values():
-            here = f"{address}.{field.name}"
-            if (id(fields), field.name) not in self._leaves.used and field.name not in key and not field.unused:
-                what = f"source field '{field.name}' is never used"
-                self._problems.add(field.mark, "PM300", here, what, 'say so with unused: "reason"')
-            elif field.fields is not None:
-                self._unused(field.fields, (), here)
+        for one in fields.items.values():
+            here = f"{address}.{one.name}"
+            if (id(fields), one.name) not in self._leaves.used and one.name not in key and not one.unused:
+                what = f"source field '{one.name}' is never used"
+                self._problems.add(one.mark, "PM300", here, what, 'say so with unused: "reason"')
+            elif one.fields is not None:
+                self._unused(one.fields, (), here)
 
     def _keyless(self, source: Source) -> None:
         if not source.key and self._document.bundle != "none":

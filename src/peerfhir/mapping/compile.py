@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 from peerfhir.fhir.fhirpath.compile import ROOT_PLACE, call, name, runtime
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
-from peerfhir.mapping import values
+from peerfhir.mapping import primitives, values
 from peerfhir.mapping.check import Checked
 from peerfhir.mapping.identity import seed
 from peerfhir.mapping.resources import SEEDS
+from peerfhir.mapping.snippets import assign, at_rule, is_there, literal, method, ours
 from peerfhir.mapping.tree import (
     Const,
     Each,
@@ -22,11 +22,13 @@ from peerfhir.mapping.tree import (
     Leaf,
     Let,
     Node,
+    Pair,
     Resource,
     Rule,
     Struct,
     is_alive,
     is_dynamic,
+    is_paired,
     is_present,
 )
 
@@ -66,13 +68,10 @@ def compiled(checked: Checked, *, careful: bool = False) -> Compiled:
     module = emitter.module(checked)
     names: dict[str, Any] = runtime(checked.scope) | dict(values.RUNTIME) | emitter.constants
     names |= {SEEDS.format(at): seed(checked.document.id, resource) for at, resource in enumerate(checked.heads)}
-    names["g_EvaluationProblem"] = EvaluationProblem
+    names |= {"g_EvaluationProblem": EvaluationProblem, "g_absent": primitives.absent, "g_present": primitives.present}
     code = compile(module, checked.document.mark.path, "exec")
     exec(code, names)  # noqa: S102 - a tree built here from checked syntax, no text
     return Compiled(names["m"], tuple(emitter.rules))
-
-
-_Ast = TypeVar("_Ast", ast.stmt, ast.expr)
 
 
 class _Emitter:
@@ -86,11 +85,13 @@ class _Emitter:
     def module(self, checked: Checked) -> ast.Module:
         """A module with the one function `m`."""
         self._block = []
+        for rule, place, code, many in checked.template.names:
+            self._let(Let(rule, ((place, code, many),), Const(rule, None)))
         if checked.template.record is not None:
             found = self._struct(checked.template.record, always=True)
             self._do(ast.Return(found.code), checked.template.record.rule)
         else:
-            self._block.append(_assign("out", ast.List([], ast.Load())))
+            self._block.append(assign("out", ast.List([], ast.Load())))
             for resource in checked.template.resources:
                 self._resource(resource, resource.body)
             self._block.append(ast.Return(name("out")))
@@ -117,7 +118,7 @@ class _Emitter:
                 parts = [self._guarded(code, resource.rule) for _, code in resource.request]
                 request = ast.Dict([ast.Constant(key) for key, _ in resource.request], parts)
                 entry = ast.Tuple([ast.Constant(resource.name), found.code, url, request], ast.Load())
-                self._do(ast.Expr(_method("out", "append", entry)), resource.rule)
+                self._do(ast.Expr(method("out", "append", entry)), resource.rule)
 
     def _guarded(self, code: ast.expr, rule: Rule) -> ast.expr:
         if isinstance(code, ast.Constant) or not self._careful:
@@ -130,7 +131,7 @@ class _Emitter:
         items = node.code if node.many else call("listed", node.code)
         if self._careful:
             items = self._careful_value(items, node.rule, ast.List([], ast.Load()))
-        turns = ast.Call(name("enumerate"), [_method("run", "turns", items)], [])
+        turns = ast.Call(name("enumerate"), [method("run", "turns", items)], [])
         target = ast.Tuple([ast.Name(node.index, ast.Store()), ast.Name(node.place, ast.Store())], ast.Store())
         inside = self._inside(body)
         self._do(ast.For(target, turns, inside, []), node.rule)
@@ -139,7 +140,7 @@ class _Emitter:
         for place, code, many in node.names:
             default: ast.expr = ast.List([], ast.Load()) if many else ast.Constant(None)
             value = self._careful_value(code, node.rule, default) if self._careful else code
-            self._do(_assign(place, value), node.rule)
+            self._do(assign(place, value), node.rule)
 
     def _if(self, node: If, body: Callable[[], None]) -> None:
         code = self._careful_value(node.code, node.rule, ast.Constant(None)) if self._careful else node.code
@@ -158,7 +159,7 @@ class _Emitter:
         """The code of a node that gives at most one value (a list for Items)."""
         match node:
             case Const():
-                return _Value(_literal(node.value), False, False)
+                return _Value(literal(node.value), False, False)
             case Leaf():
                 return self._leaf(node)
             case Struct():
@@ -170,8 +171,8 @@ class _Emitter:
                 return self._value(node.body)
             case If():
                 place = self._fresh()
-                self._block.append(_assign(place, ast.Constant(None)))
-                self._if(node, lambda: self._block.append(_assign(place, self._value(node.body).code)))
+                self._block.append(assign(place, ast.Constant(None)))
+                self._if(node, lambda: self._block.append(assign(place, self._value(node.body).code)))
                 return _maybe(name(place))
         what = f"{type(node).__name__} stands only in a list"
         raise TypeError(what)
@@ -185,14 +186,14 @@ class _Emitter:
         if not node.nullable and not node.many:
             return _Value(code, False, True)
         place = self._fresh()
-        self._do(_assign(place, code), node.rule)
+        self._do(assign(place, code), node.rule)
         return _maybe(name(place))
 
     def _checked(self, node: Leaf) -> ast.expr:
         """The expression with what happens to its value on the way: blanks dropped, form checked, wrapped, copied."""
         code = node.code
         if node.blank:
-            code = _g("filled", code) if node.many else ast.BoolOp(ast.Or(), [code, ast.Constant(None)])
+            code = ours("filled", code) if node.many else ast.BoolOp(ast.Or(), [code, ast.Constant(None)])
         checker: Callable[[Any], Any] | None = None
         if node.field is not None:
             checker = values.field_checker(node.field)
@@ -201,17 +202,17 @@ class _Emitter:
         if checker is not None:
             place = f"k_{len(self.constants)}"
             self.constants[place] = checker
-            code = _g("each", name(place), code) if node.many else ast.Call(name(place), [code], [])
+            code = ours("each", name(place), code) if node.many else ast.Call(name(place), [code], [])
         if node.wrap:
-            code = _g("each", name("g_wrapped"), code) if node.many else _g("wrapped", code)
+            code = ours("each", name("g_wrapped"), code) if node.many else ours("wrapped", code)
         elif node.copy:
-            code = _g("each", name("g_copied"), code) if node.many else _g("copied", code)
-        return _at(code, node.rule)
+            code = ours("each", name("g_copied"), code) if node.many else ours("copied", code)
+        return at_rule(code, node.rule)
 
     def _struct(self, node: Struct, *, always: bool = False) -> _Value:
-        parts = [(key, child, self._value(child)) for key, child in node.entries]
+        parts = [part for key, child in node.entries for part in self._parts(key, child)]
         always = always or node.keep or not is_dynamic(node) or any(part.alive is True for *_, part in parts)
-        missing = [(key, child) for key, child, part in parts if key in node.needed and part.nullable]
+        missing = self._missing(node, parts)
         if always and not any(part.nullable for *_, part in parts):
             code = ast.Dict([ast.Constant(key) for key, *_ in parts], [part.code for *_, part in parts])
             return _Value(code, False, is_dynamic(node))
@@ -222,12 +223,84 @@ class _Emitter:
         alive = [part.alive for *_, part in parts if isinstance(part.alive, ast.expr)]
         if len(alive) == 1:  # the structure is there exactly when this part is: no second test inside
             parts = [(key, child, replace(part, nullable=False) if part.own else part) for key, child, part in parts]
-            missing = [(key, child) for key, child, part in parts if key in node.needed and part.nullable]
-        self._block.append(_assign(place, ast.Constant(None)))
+            missing = self._missing(node, parts)
+        self._block.append(assign(place, ast.Constant(None)))
         inside = self._inside(lambda: self._build(place, parts, missing, node))
         test = ast.BoolOp(ast.Or(), alive) if len(alive) > 1 else alive[0]
         self._do(ast.If(test, inside, []), node.rule)
         return _maybe(name(place))
+
+    def _missing(self, node: Struct, parts: list[tuple[str, Node, _Value]]) -> list[tuple[str, Node]]:
+        needed = [(key, child, part) for key, child, part in parts if key in node.needed and part.nullable]
+        return [(key, child) for key, child, _ in needed if not (is_paired(child) and is_present(child))]
+
+    def _parts(self, key: str, node: Node) -> list[tuple[str, Node, _Value]]:
+        """The value of an element, and what stands beside it under `_name`."""
+        if not is_paired(node):
+            return [(key, node, self._value(node))]
+        value, extra = self._pair(node)
+        both = [(key, node, value), (f"_{key}", node, extra)]
+        return [part for part in both if not (isinstance(part[2].code, ast.Constant) and part[2].code.value is None)]
+
+    def _pair(self, node: Node) -> tuple[_Value, _Value]:
+        match node:
+            case Pair():
+                return self._beside(node)
+            case Items():
+                values, extras = self._fresh(), self._fresh()
+                self._block += [assign(values, ast.List([], ast.Load())), assign(extras, ast.List([], ast.Load()))]
+                for child in node.nodes:
+                    self._collect_pair(child, values, extras)
+                lists = [self._named(ours("present", name(one)), node.rule) for one in (values, extras)]
+                return lists[0], lists[1]
+            case Let():
+                self._let(node)
+                return self._pair(node.body)
+            case If():
+                places = self._fresh(), self._fresh()
+                self._block += [assign(place, ast.Constant(None)) for place in places]
+                self._if(node, lambda: self._put_pair(node.body, places))
+                return _maybe(name(places[0])), _maybe(name(places[1]))
+        return self._value(node), _Value(ast.Constant(None), True, False)
+
+    def _put_pair(self, node: Node, places: tuple[str, str]) -> None:
+        self._block += [assign(place, one.code) for place, one in zip(places, self._pair(node), strict=True)]
+
+    def _beside(self, node: Pair) -> tuple[_Value, _Value]:
+        nothing = _Value(ast.Constant(None), True, False)
+        value = self._value(node.value) if node.value is not None else nothing
+        extra = self._value(node.extra) if node.extra is not None else nothing
+        if node.absent is None or not value.nullable:
+            return value, extra
+        place = self._fresh()
+        self._do(assign(place, extra.code), node.rule)
+        gap = assign(place, ours("absent", name(place), ast.Constant(node.absent)))
+        self._do(ast.If(ast.Compare(value.code, [ast.Is()], [ast.Constant(None)]), [gap], []), node.rule)
+        return value, _maybe(name(place))
+
+    def _collect_pair(self, node: Node, values: str, extras: str) -> None:
+        match node:
+            case Each():
+                self._each(node, lambda: self._collect_pair(node.body, values, extras))
+            case If():
+                self._if(node, lambda: self._collect_pair(node.body, values, extras))
+            case Let():
+                self._let(node)
+                self._collect_pair(node.body, values, extras)
+            case Leaf(many=True):
+                found = self._leaf(node)
+                gaps = ast.BinOp(ast.List([ast.Constant(None)], ast.Load()), ast.Mult(), _length(found.code))
+                self._do(ast.Expr(method(values, "extend", found.code)), node.rule)
+                self._do(ast.Expr(method(extras, "extend", gaps)), node.rule)
+            case _:
+                both = self._pair(node)
+                pairs = zip((values, extras), both, strict=True)
+                put: list[ast.stmt] = [ast.Expr(method(place, "append", one.code)) for place, one in pairs]
+                if not all(one.nullable for one in both):
+                    self._block += [at_rule(statement, node.rule) for statement in put]
+                    return
+                tests = [is_there(one.code) for one in both if isinstance(one.code, ast.Name)]
+                self._do(ast.If(ast.BoolOp(ast.Or(), tests) if len(tests) > 1 else tests[0], put, []), node.rule)
 
     def _build(
         self, place: str, parts: list[tuple[str, Node, _Value]], missing: list[tuple[str, Node]], node: Struct
@@ -235,7 +308,7 @@ class _Emitter:
         """Statements that fill `place` in the order of the template."""
         sure = next((at for at, (*_, part) in enumerate(parts) if part.nullable), len(parts))
         start = ast.Dict([ast.Constant(key) for key, *_ in parts[:sure]], [part.code for *_, part in parts[:sure]])
-        self._do(_assign(place, start), node.rule)
+        self._do(assign(place, start), node.rule)
         needed = {key for key, _ in missing}
         for key, child, part in parts[sure:]:
             target = ast.Subscript(name(place), ast.Constant(key), ast.Store())
@@ -244,14 +317,14 @@ class _Emitter:
                 number = self._rule(Rule(child.rule.mark, child.rule.address)) if key in needed else -1
                 otherwise: list[ast.stmt] = []
                 if key in needed:
-                    otherwise = [ast.Expr(_method("run", "missing", ast.Constant(number)))]
-                put = ast.If(_is_there(part.code), [put], otherwise)
+                    otherwise = [ast.Expr(method("run", "missing", ast.Constant(number)))]
+                put = ast.If(is_there(part.code), [put], otherwise)
             self._do(put, child.rule)
 
     def _items(self, node: Items) -> _Value:
         if len(node.nodes) == 1 and isinstance(node.nodes[0], Leaf) and node.nodes[0].many:
             found = self._leaf(node.nodes[0])
-            return self._named(_g("some", found.code), node.rule)
+            return self._named(ours("some", found.code), node.rule)
         if (
             all(isinstance(child, (Const, Struct, Leaf)) and is_present(child) for child in node.nodes)
             and not self._careful
@@ -260,9 +333,9 @@ class _Emitter:
             return _Value(ast.List([part.code for part in parts], ast.Load()), False, is_alive(node))
         place = self._fresh()
         flag = self._fresh() if any(not is_dynamic(child) for child in node.nodes) else None
-        self._block.append(_assign(place, ast.List([], ast.Load())))
+        self._block.append(assign(place, ast.List([], ast.Load())))
         if flag:
-            self._block.append(_assign(flag, ast.Constant(False)))
+            self._block.append(assign(flag, ast.Constant(False)))
         for child in node.nodes:
             self._collect(child, place, flag)
         if is_present(node) and not self._careful:
@@ -292,20 +365,20 @@ class _Emitter:
     def _collect_value(self, node: Node, place: str, flag: str | None) -> None:
         found = self._value(node)
         many = isinstance(node, Leaf) and node.many
-        put: list[ast.stmt] = [ast.Expr(_method(place, "extend" if many else "append", found.code))]
+        put: list[ast.stmt] = [ast.Expr(method(place, "extend" if many else "append", found.code))]
         if flag:
-            put.append(_assign(flag, ast.Constant(True)))
+            put.append(assign(flag, ast.Constant(True)))
         if many:
             self._do(ast.If(found.code, put, []), node.rule)
         elif found.nullable:
-            self._do(ast.If(_is_there(found.code), put, []), node.rule)
+            self._do(ast.If(is_there(found.code), put, []), node.rule)
         else:
             for statement in put:
                 self._do(statement, node.rule)
 
     def _named(self, code: ast.expr, rule: Rule) -> _Value:
         place = self._fresh()
-        self._do(_assign(place, code), rule)
+        self._do(assign(place, code), rule)
         return _maybe(name(place))
 
     # --- statements -----------------------------------------------------------------------------------------------
@@ -313,13 +386,13 @@ class _Emitter:
     def _careful_value(self, code: ast.expr, rule: Rule, default: ast.expr) -> ast.expr:
         """A name that holds the value of `code`, or `default` after its error was noted."""
         place = self._fresh()
-        note = _method("run", "note", ast.Constant(self._rule(rule)), name("problem"))
-        handler = ast.ExceptHandler(name("g_EvaluationProblem"), "problem", [ast.Expr(note), _assign(place, default)])
-        self._do(ast.Try([_assign(place, code)], [handler], [], []), rule)
+        note = method("run", "note", ast.Constant(self._rule(rule)), name("problem"))
+        handler = ast.ExceptHandler(name("g_EvaluationProblem"), "problem", [ast.Expr(note), assign(place, default)])
+        self._do(ast.Try([assign(place, code)], [handler], [], []), rule)
         return name(place)
 
     def _do(self, statement: ast.stmt, rule: Rule) -> None:
-        self._block.append(_at(statement, rule))
+        self._block.append(at_rule(statement, rule))
 
     def _rule(self, rule: Rule) -> int:
         self.rules.append(rule)
@@ -330,39 +403,9 @@ class _Emitter:
         return f"t{self._count}"
 
 
-def _at(node: _Ast, rule: Rule) -> _Ast:
-    """The node, at the place of its rule; what lies below it follows when the module is finished."""
-    node.lineno = node.end_lineno = rule.mark.line
-    node.col_offset = node.end_col_offset = rule.mark.column - 1
-    return node
-
-
 def _maybe(code: ast.expr) -> _Value:
-    return _Value(code, True, _is_there(code), own=True)
+    return _Value(code, True, is_there(code), own=True)
 
 
-def _g(function: str, *arguments: ast.expr) -> ast.expr:
-    return ast.Call(name(f"g_{function}"), list(arguments), [])
-
-
-def _method(owner: str, method: str, *arguments: ast.expr) -> ast.expr:
-    return ast.Call(ast.Attribute(name(owner), method, ast.Load()), list(arguments), [])
-
-
-def _assign(place: str, value: ast.expr) -> ast.stmt:
-    return ast.Assign([ast.Name(place, ast.Store())], value)
-
-
-def _is_there(code: ast.expr) -> ast.expr:
-    return ast.Compare(code, [ast.IsNot()], [ast.Constant(None)])
-
-
-def _literal(value: Any) -> ast.expr:
-    """Code that makes a fresh copy of a JSON value."""
-    if isinstance(value, Mapping):
-        return ast.Dict([ast.Constant(key) for key in value], [_literal(one) for one in value.values()])
-    if isinstance(value, list):
-        return ast.List([_literal(one) for one in value], ast.Load())
-    if isinstance(value, Decimal):
-        return ast.Call(name("f_decimal"), [ast.Constant(str(value))], [])
-    return ast.Constant(value)
+def _length(code: ast.expr) -> ast.expr:
+    return ast.Call(name("len"), [code], [])

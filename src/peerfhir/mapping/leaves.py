@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from peerfhir.config import Node
@@ -14,6 +15,7 @@ from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
 from peerfhir.fhir.fhirpath.types import Scope, Static
 from peerfhir.mapping import forms
 from peerfhir.mapping.fields import Field
+from peerfhir.mapping.fragments import WHOLE
 from peerfhir.mapping.problems import Problems, Texts
 from peerfhir.mapping.texts import pieces
 from peerfhir.mapping.tree import Const, Leaf, Rule
@@ -68,6 +70,7 @@ class Place:
     """Where a node stands: what its expressions may name, its address, and how many $each lie around it.
 
     item, index  the Python names of the innermost $each's item and position
+    given        inside a fragment: the arguments that are constants
     """
 
     scope: Scope
@@ -75,6 +78,7 @@ class Place:
     depth: int = 0
     item: str = ""
     index: str = ""
+    given: Mapping[str, Node] = field(default_factory=dict)
 
     def below(self, step: str) -> Place:
         """The place of an element or directive below it."""
@@ -92,6 +96,8 @@ class Leaves:
         self._text = text
         self._problems = problems
         self.used: set[tuple[int, str]] = set()  # identity of the shape, and the name below it
+        self.watched: frozenset[str] = frozenset()  # Python names of `vars`
+        self.seen: set[str] = set()  # those that some expression reads
 
     def scalar(self, node: Node, slot: Slot, place: Place) -> Const | Leaf | None:
         """The leaf of one scalar, or None after noting why there is none."""
@@ -100,6 +106,9 @@ class Leaves:
             self._add(node, "PM007", place, "there is no value here", "leave the key out")
             return None
         if isinstance(value, str) and value.startswith("="):
+            whole = WHOLE.fullmatch(value) if place.given else None
+            if whole and whole.group(1) in place.given:
+                return self.constant(place.given[whole.group(1)], slot, place)
             found = self.expression(node, 1, value[1:], place)
             return None if found is None else self.fitted(node, found, slot, place)
         if isinstance(value, str) and ("{{" in value or "}}" in value):
@@ -115,6 +124,8 @@ class Leaves:
             self._problems.add(mark, problem.rule, place.address, problem.what, problem.hint)
             return None
         self.used.update((id(shape), name) for shape, name in found.uses)
+        if self.watched:
+            self.seen.update(one.id for one in ast.walk(found.code) if isinstance(one, ast.Name))
         for rule, offset, what, hint in found.findings:
             self._problems.add(self._text.inside(node, start + offset), rule, place.address, what, hint)
         return found
@@ -145,7 +156,7 @@ class Leaves:
             hint = "add .first(), or narrow it with where(...)"
             self._add(node, "PM211", place, "the expression can give many values and one fits", hint)
             return None
-        ways = [_conversion(kind, slot.kind) for kind in static.kinds]
+        ways = [conversion(kind, slot.kind) for kind in static.kinds]
         if None in ways or (slot.kind == "object" and slot.field is not None):
             self._misfit(node, static, slot, place)
             return None
@@ -311,7 +322,7 @@ def _call(function: str, argument: ast.expr) -> ast.expr:
     return ast.Call(ast.Name(function, ast.Load()), [argument], [])
 
 
-def _conversion(source: str, target: str) -> str | None:
+def conversion(source: str, target: str) -> str | None:
     """How a value of one type becomes another: "same", "check" its form, "wrap", "copy", or None for not at all."""
     if source == target:
         return "same" if source in PRIMITIVES else "copy"

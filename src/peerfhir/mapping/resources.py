@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from peerfhir.config import Mark
@@ -11,9 +12,11 @@ from peerfhir.fhir.definitions import Definitions
 from peerfhir.fhir.fhirpath.compile import ROOT_PLACE, Emitted, call, name
 from peerfhir.fhir.fhirpath.problems import nearest
 from peerfhir.fhir.fhirpath.types import Bound, Scope
+from peerfhir.mapping.directives import EACH
 from peerfhir.mapping.document import NAME, Document, keys
+from peerfhir.mapping.fragments import Fragment
 from peerfhir.mapping.leaves import Leaves, Place, Slot, bare, start_of
-from peerfhir.mapping.nodes import EACH, Nodes
+from peerfhir.mapping.nodes import Nodes
 from peerfhir.mapping.problems import Problems
 from peerfhir.mapping.source import Source
 from peerfhir.mapping.tree import Const, Items, Node, Resource, Rule, Struct
@@ -31,6 +34,12 @@ class _Head:
     type: str
     yaml: Yaml
     order: int
+    row: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Its address: `answer[2]` for the third row of a table."""
+        return self.name if self.row is None else f"{self.name}[{self.row}]"
 
     @property
     def items(self) -> tuple[str, str] | None:
@@ -48,32 +57,44 @@ class Resources:
     """
 
     def __init__(
-        self, document: Document, source: Source, leaves: Leaves, definitions: Definitions, problems: Problems
+        self,
+        document: Document,
+        source: Source,
+        leaves: Leaves,
+        definitions: Definitions,
+        problems: Problems,
+        fragments: Mapping[str, Fragment],
     ) -> None:
         self._document = document
         self._source = source
         self._leaves = leaves
         self._definitions = definitions
         self._problems = problems
-        self.nodes = Nodes(leaves, definitions, problems, self._refer)
+        self.nodes = Nodes(leaves, definitions, problems, self._refer, fragments)
         self._heads: dict[str, _Head] = {}
         self._current: tuple[_Head, Place] | None = None
         self._made: tuple[ast.expr | None, tuple[tuple[str, ast.expr], ...]] = (None, ())
 
     @property
     def order(self) -> tuple[str, ...]:
-        return tuple(self._heads)
+        return tuple(head.name for head in self._heads.values())
 
-    def checked(self, scope: Scope) -> tuple[Resource, ...]:
-        """Every resource, after noting what is wrong with any."""
-        resources = self._document.resources
-        for at, (written, yaml) in enumerate(resources.value.items() if resources else ()):
-            kind = self._type(written, yaml, resources.key_marks[written] if resources else yaml.mark)
-            if kind is not None:
-                self._heads[written] = _Head(written, kind, yaml, at)
-        if resources is not None and not resources.value:
+    def checked(self, resources: Yaml, scope: Scope) -> tuple[Resource, ...]:
+        """Every resource, after noting what is wrong with any.
+
+        resources  the template after `$rows`: a list stands where a resource is made once per row
+        """
+        for written, node in resources.value.items():
+            rows = node.value if node.kind == "list" else [node]
+            for row, yaml in enumerate(rows):
+                kind = self._type(written, yaml, resources.key_marks[written])
+                if kind is not None:
+                    at = row if node.kind == "list" else None
+                    head = _Head(written, kind, yaml, len(self._heads), at)
+                    self._heads[head.key] = head
+        if not resources.value:
             self._problems.add(resources.mark, "PM007", "resources", "there is no resource")
-        found = [self._resource(head, Place(scope, head.name)) for head in self._heads.values()]
+        found = [self._resource(head, Place(scope, head.key)) for head in self._heads.values()]
         return tuple(one for one in found if one is not None)
 
     def _type(self, written: str, yaml: Yaml, mark: Mark) -> str | None:
@@ -84,9 +105,7 @@ class Resources:
             return None
         named = yaml.value.get("resourceType")
         if named is None:
-            later = next((key for key in ("$questionnaire", "$use") if key in yaml.value), None)
-            what = f"{later} is not supported in this version" if later else "'resourceType' is missing"
-            self._problems.add(yaml.mark, "PM251" if later else "PM200", written, what)
+            self._problems.add(yaml.mark, "PM200", written, "'resourceType' is missing")
             return None
         if not self._definitions.is_resource(str(named.value)):
             hint = nearest(str(named.value), self._definitions.resources())
@@ -98,14 +117,13 @@ class Resources:
         yaml = head.yaml
         for key, mark in yaml.key_marks.items():
             if key.startswith("$") and key not in _OWN:
-                later = key in ("$rows", "$questionnaire", "$answers", "$extract")
-                what = f"{key} is not supported in this version" if later else f"{key} cannot stand on a resource"
-                self._problems.add(mark, "PM251", head.name, what, "" if later else nearest(key, _OWN))
+                what = f"{key} cannot stand on a resource"
+                self._problems.add(mark, "PM251", head.key, what, nearest(key, _OWN))
         body = self.nodes.wrapped(yaml, Slot(head.type, many=True), place, self._content)
         if body is None:
             return None
         url, request = self._made
-        return Resource(head.name, head.type, body, url, request, Rule(yaml.mark, head.name))
+        return Resource(head.name, head.type, body, url, request, Rule(yaml.mark, head.key))
 
     def _content(self, yaml: Yaml, slot: Slot, place: Place) -> Node | None:
         """The body of one resource; notes its URL and request, which stand inside the same $each and $let."""
@@ -163,11 +181,16 @@ class Resources:
             what = "the id of each depends on its position: removing one renumbers the others"
             self._problems.add(mark, "PM270", head.name, what, "give $identity")
             parts.append(name(place.index))
+        if head.row is not None:
+            parts.append(ast.Constant(head.row + 1))
         return ast.Call(name("g_full_url"), [name(SEEDS.format(head.order)), *parts], [])
 
     def _refer(self, target: str, node: Yaml, place: Place, slot: Slot) -> tuple[ast.expr, bool] | None:
         head = self._heads.get(target)
+        rows = [one for one in self._heads.values() if one.name == target and one.row is not None]
         address = place.address
+        if rows:
+            return self._refer_to_rows(rows, node, place, slot)
         if head is None:
             hint = nearest(target, self._heads)
             self._problems.add(node.mark, "PM264", address, f"there is no resource '{target}'", hint)
@@ -206,6 +229,23 @@ class Resources:
             self._problems.add(node.mark, "PM261", place.address, what, "use a required field")
             return None
         return call("concatenated", ast.Constant(f"{head.type}/"), leaf.code), False
+
+    def _refer_to_rows(self, rows: list[_Head], node: Yaml, place: Place, slot: Slot) -> tuple[ast.expr, bool] | None:
+        """The resource of the same row, or all of them where many fit."""
+        current = self._current[0] if self._current else None
+        if current is not None and current.row is not None and self._table(current) == self._table(rows[0]):
+            return self._refer(rows[current.row].key, node, place, slot)
+        if not slot.many:
+            what = f"'{rows[0].name}' is made once per row and one reference fits here"
+            self._problems.add(node.mark, "PM261", place.address, what, "give both resources the same $rows")
+            return None
+        urls = [self._refer(one.key, node, place, slot) for one in rows]
+        codes = [url[0] for url in urls if url is not None and not url[1]]
+        return (ast.List(codes, ast.Load()), True) if len(codes) == len(rows) else None
+
+    def _table(self, head: _Head) -> object:
+        written = self._document.resources.value[head.name].value if self._document.resources else {}
+        return written["$rows"].value if "$rows" in written else None
 
     def _refer_to_repeated(self, head: _Head, node: Yaml, place: Place, slot: Slot) -> tuple[ast.expr, bool] | None:
         items = head.items

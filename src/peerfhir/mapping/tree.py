@@ -53,6 +53,21 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """A primitive with what stands beside it under `_name`.
+
+    value   the primitive; None when there is none
+    extra   id and extensions
+    absent  why there is no value, when there is none
+    """
+
+    rule: Rule
+    value: Leaf | Const | None
+    extra: Struct | None
+    absent: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Struct:
     """A structure. `needed` are the keys without which it may not be there; `keep` keeps its constants."""
 
@@ -100,7 +115,7 @@ class If:
     body: Node
 
 
-Node = Const | Leaf | Struct | Items | Each | Let | If
+Node = Const | Leaf | Pair | Struct | Items | Each | Let | If
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +136,14 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A whole mapping, checked: resources of a to-fhir mapping, or the record of a from-fhir mapping."""
+    """A whole mapping, checked: resources of a to-fhir mapping, or the record of a from-fhir mapping.
+
+    names  `vars` that some rule reads: Python name, code and whether it is a list, in order
+    """
 
     resources: tuple[Resource, ...]
     record: Struct | None
+    names: tuple[tuple[Rule, str, ast.expr, bool], ...] = ()
 
 
 def is_dynamic(node: Node) -> bool:
@@ -132,6 +151,8 @@ def is_dynamic(node: Node) -> bool:
     match node:
         case Const():
             return False
+        case Pair(value=value, extra=extra, absent=absent):
+            return absent is not None or any(is_dynamic(one) for one in (value, extra) if one is not None)
         case Struct(entries=entries, keep=keep):
             return keep or any(is_dynamic(child) for _, child in entries)
         case Items(nodes=nodes):
@@ -146,6 +167,8 @@ def is_alive(node: Node) -> bool:
     match node:
         case Leaf(nullable=nullable):
             return not nullable
+        case Pair(value=value, extra=extra, absent=absent):
+            return absent is not None or any(is_alive(one) for one in (value, extra) if one is not None)
         case Struct(entries=entries, keep=keep):
             return keep or any(is_alive(child) for _, child in entries)
         case Items(nodes=nodes):
@@ -160,6 +183,8 @@ def is_present(node: Node) -> bool:
     match node:
         case Const():
             return True
+        case Pair(value=value, extra=extra, absent=absent):
+            return absent is not None or any(is_present(one) for one in (value, extra) if one is not None)
         case Struct():
             return is_alive(node) or not is_dynamic(node)
         case Items(nodes=nodes):
@@ -167,3 +192,15 @@ def is_present(node: Node) -> bool:
         case Let(body=body):
             return is_present(body)
     return is_alive(node)
+
+
+def is_paired(node: Node) -> bool:
+    """Whether something beside a primitive is made here, under `_name`."""
+    match node:
+        case Pair():
+            return True
+        case Items(nodes=nodes):
+            return any(is_paired(one) for one in nodes)
+        case Let(body=body) | If(body=body) | Each(body=body):
+            return is_paired(body)
+    return False

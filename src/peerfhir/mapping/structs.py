@@ -1,0 +1,155 @@
+"""Structures of a template: every key is an element of the type, every required element is there."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from dataclasses import replace
+
+from peerfhir.config import Mark
+from peerfhir.config import Node as Yaml
+from peerfhir.fhir.definitions import Definitions
+from peerfhir.fhir.fhirpath.problems import nearest
+from peerfhir.mapping.directives import Directives
+from peerfhir.mapping.leaves import Leaves, Place, Slot
+from peerfhir.mapping.problems import Problems
+from peerfhir.mapping.tree import Const, Node, Rule, Struct, is_dynamic, is_present
+
+_TYPED = re.compile(r"([A-Z][A-Za-z]+)([/?])")
+
+
+class Structs(Directives):
+    """Checks structures; what stands in their elements is the business of `node`."""
+
+    def __init__(self, leaves: Leaves, definitions: Definitions, problems: Problems) -> None:
+        super().__init__(leaves, problems)
+        self._definitions = definitions
+
+    @abstractmethod
+    def node(self, yaml: Yaml, slot: Slot, place: Place) -> Node | None:
+        """What stands in a slot."""
+
+    def struct(self, yaml: Yaml, slot: Slot, place: Place, skip: tuple[str, ...] = ()) -> Struct | None:
+        """A structure. `skip`: elements that are written elsewhere."""
+        kind = slot.kind
+        head: list[tuple[str, Node]] = []
+        if kind in ("Resource", "DomainResource"):
+            named = yaml.value.get("resourceType")
+            kind = str(named.value) if named else ""
+            if not self._definitions.is_resource(kind):
+                code = "PM201" if named else "PM200"
+                self._problems.add(yaml.mark, code, place.address, "a known resourceType is needed here")
+                return None
+            head.append(("resourceType", Const(Rule(yaml.mark, place.address), kind)))
+            skip = (*skip, "resourceType")
+            slot = replace(slot, kind=kind)
+        entries = [*head, *self.entries(yaml, slot, place, skip)]
+        written = frozenset(key for key in yaml.value if not key.startswith("$")) | frozenset(skip)
+        needed = self._needed(kind, slot, written, yaml.mark, place)
+        found = Struct(Rule(yaml.mark, place.address), tuple(entries), needed, self._keeps(yaml, place))
+        self._warn_of_gaps(found, place)
+        return found
+
+    def entries(self, yaml: Yaml, slot: Slot, place: Place, skip: tuple[str, ...]) -> list[tuple[str, Node]]:
+        """What stands under each element, in the order of the template."""
+        found: list[tuple[str, Node]] = []
+        choices: dict[str, str] = {}
+        for key, value in yaml.value.items():
+            if key.startswith("$") or key in skip:
+                continue
+            inner = self._slot(slot.kind, key, yaml.key_marks[key], slot, place)
+            if inner is None:
+                continue
+            self._one_choice(slot.kind, key, value, choices, yaml.key_marks[key], place)
+            node = self.node(value, inner, place.below(key))
+            if node is not None:
+                found.append((key, node))
+                self._check_reference(key, value, slot.kind, slot, place)
+        return found
+
+    def _slot(self, kind: str, key: str, mark: Mark, slot: Slot, place: Place) -> Slot | None:
+        here = place.below(key).address
+        if slot.field is not None:
+            fields = slot.field.fields.items if slot.field.fields else {}
+            if key not in fields:
+                self._problems.add(mark, "PM202", here, f"'{key}' is not a declared field", nearest(key, fields))
+                return None
+            return Slot.of_field(fields[key])
+        element = self._definitions.element(kind, key)
+        if element is not None:
+            return Slot.of_element(element)
+        if "[" in key:
+            self._problems.add(mark, "PM225", here, "slices are not supported in this version")
+        elif choices := self._definitions.choices(kind, key):
+            names = [one.name for one in choices]
+            shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
+            self._problems.add(mark, "PM203", here, f"'{key}' is spelled with its type: {shown}")
+        else:
+            hint = nearest(key, self._definitions.elements(kind))
+            self._problems.add(mark, "PM202", here, f"{kind} has no element '{key}'", hint)
+        return None
+
+    def _one_choice(self, kind: str, key: str, value: Yaml, seen: dict[str, str], mark: Mark, place: Place) -> None:
+        element = self._definitions.element(kind, key)
+        if element is None or element.choice is None:
+            return
+        conditional = value.kind == "map" and "$if" in value.value
+        other = seen.get(element.choice)
+        if other is not None and not (conditional and other.endswith("?")):
+            what = f"'{other.rstrip('?')}' and '{key}' are two spellings of one element"
+            self._problems.add(mark, "PM204", place.below(key).address, what, "give each an $if")
+        seen[element.choice] = f"{key}?" if conditional else key
+
+    def _needed(self, kind: str, slot: Slot, written: frozenset[str], mark: Mark, place: Place) -> tuple[str, ...]:
+        if slot.field is not None:
+            required = (
+                [name for name, one in slot.field.fields.items.items() if one.required] if slot.field.fields else []
+            )
+            for name in required:
+                if name not in written:
+                    self._problems.add(mark, "PM220", place.address, f"the required field '{name}' is not mapped")
+            return tuple(required)
+        needed: list[str] = []
+        choices: dict[str, list[str]] = {}
+        for element in self._definitions.elements(kind).values():
+            if element.minimum and element.choice:
+                choices.setdefault(element.choice, []).append(element.name)
+            elif element.minimum:
+                needed.append(element.name)
+        for name in needed:
+            if name not in written:
+                self._problems.add(mark, "PM220", place.address, f"the required element '{name}' is not mapped")
+        for choice, names in choices.items():
+            if not written & {choice, *names}:
+                what = f"the required element '{choice}[x]' is not mapped"
+                self._problems.add(mark, "PM220", place.address, what, f"write one of {', '.join(names[:8])}")
+        return tuple(needed)
+
+    def _keeps(self, yaml: Yaml, place: Place) -> bool:
+        node = yaml.value.get("$keep")
+        if node is not None and node.value is not True:
+            self._problems.add(node.mark, "PM251", place.address, "$keep is true or not there")
+        return node is not None
+
+    def _warn_of_gaps(self, struct: Struct, place: Place) -> None:
+        """PM221, unless the same empty expression removes the whole structure."""
+        dynamic = [key for key, node in struct.entries if is_dynamic(node)]
+        top = "." not in place.address
+        for key, node in struct.entries:
+            if key in struct.needed and not is_present(node) and (top or len(dynamic) > 1 or struct.keep):
+                what = f"'{key}' is required here and can be empty: such a record fails"
+                self._problems.add(node.rule.mark, "PM221", f"{place.address}.{key}" if place.address else key, what)
+
+    def _check_reference(self, key: str, value: Yaml, kind: str, slot: Slot, place: Place) -> None:
+        if kind != "Reference" or key != "reference" or value.kind != "scalar" or not isinstance(value.value, str):
+            return
+        match = _TYPED.match(value.value)
+        if match is None:
+            return
+        here = place.below(key).address
+        if slot.targets and match.group(1) not in slot.targets:
+            what = f"a reference to {match.group(1)} is not allowed here ({', '.join(slot.targets)})"
+            self._problems.add(value.mark, "PM262", here, what)
+        elif match.group(2) == "?":
+            what = "conditional references are not supported in this version"
+            self._problems.add(value.mark, "PM262", here, what, "write {$ref: name}")
