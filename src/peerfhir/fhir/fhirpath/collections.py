@@ -1,44 +1,34 @@
-"""Functions over collections: existence, filters, subsets, aggregates and trees."""
+"""Functions over collections: existence, filters, subsets and trees."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
-from functools import cmp_to_key, reduce
+from functools import cmp_to_key
 from typing import Any
 
 from peerfhir.fhir.fhirpath import operators
 from peerfhir.fhir.fhirpath.environment import MAX_ITEMS, Environment, limited, too_many
-from peerfhir.fhir.fhirpath.model import Value, plain, plains, type_of
-from peerfhir.fhir.fhirpath.operators import key, misfit, one, truth
-from peerfhir.fhir.fhirpath.units import EXACT
+from peerfhir.fhir.fhirpath.model import Value, plain, plains
+from peerfhir.fhir.fhirpath.operators import key, misfit
 
 Values = Sequence[Value]
-Each = Callable[[list[Value], int], list[Value]]  # $this, $index -> result
-Fold = Callable[[list[Value], int, list[Value]], list[Value]]  # and $total
+Criterion = Callable[[Value, int], bool | None]  # $this, $index -> true, false, unknown
+Project = Callable[[Value, int], list[Value]]
+Key = Callable[[Value, int], Value]
+Fold = Callable[[Value, int, list[Value]], list[Value]]  # and $total
 
 
 # --- existence -----------------------------------------------------------------------------------------------------
 
 
-def empty(e: Environment, base: Values) -> list[Value]:
-    """`empty()`."""
-    return [not base]
-
-
-def exists(e: Environment, base: Values) -> list[Value]:
-    """`exists()` without a criterion."""
-    return [bool(base)]
-
-
-def exists_where(e: Environment, base: Values, criterion: Each) -> list[Value]:
+def exists_where(base: Values, criterion: Criterion) -> bool:
     """`exists()`."""
-    return [any(truth(criterion([value], at)) is True for at, value in enumerate(base))]
+    return any(criterion(value, at) is True for at, value in enumerate(base))
 
 
-def all_where(e: Environment, base: Values, criterion: Each) -> list[Value]:
+def all_where(base: Values, criterion: Criterion) -> bool:
     """`all()`."""
-    return [all(truth(criterion([value], at)) is True for at, value in enumerate(base))]
+    return all(criterion(value, at) is True for at, value in enumerate(base))
 
 
 def _flags(base: Values) -> list[bool]:
@@ -48,78 +38,67 @@ def _flags(base: Values) -> list[bool]:
     return found
 
 
-def all_true(e: Environment, base: Values) -> list[Value]:
+def all_true(base: Values) -> bool:
     """`allTrue()`."""
-    return [all(_flags(base))]
+    return all(_flags(base))
 
 
-def any_true(e: Environment, base: Values) -> list[Value]:
+def any_true(base: Values) -> bool:
     """`anyTrue()`."""
-    return [any(_flags(base))]
+    return any(_flags(base))
 
 
-def all_false(e: Environment, base: Values) -> list[Value]:
+def all_false(base: Values) -> bool:
     """`allFalse()`."""
-    return [not any(_flags(base))]
+    return not any(_flags(base))
 
 
-def any_false(e: Environment, base: Values) -> list[Value]:
+def any_false(base: Values) -> bool:
     """`anyFalse()`."""
-    return [not all(_flags(base))]
+    return not all(_flags(base))
 
 
-def subset_of(e: Environment, base: Values, other: Values) -> list[Value]:
+def subset_of(base: Values, other: Values) -> bool:
     """`subsetOf()`."""
-    return [{key(value) for value in base} <= {key(value) for value in other}]
+    return {key(value) for value in base} <= {key(value) for value in other}
 
 
-def superset_of(e: Environment, base: Values, other: Values) -> list[Value]:
+def superset_of(base: Values, other: Values) -> bool:
     """`supersetOf()`."""
-    return subset_of(e, other, base)
+    return subset_of(other, base)
 
 
-def count(e: Environment, base: Values) -> list[Value]:
-    """`count()`."""
-    return [len(base)]
-
-
-def distinct(e: Environment, base: Values) -> list[Value]:
+def distinct(base: Values) -> list[Value]:
     """`distinct()`."""
     return operators.union(base, ())
 
 
-def is_distinct(e: Environment, base: Values) -> list[Value]:
+def is_distinct(base: Values) -> bool:
     """`isDistinct()`."""
-    return [len({key(value) for value in base}) == len(base)]
-
-
-def negated(e: Environment, base: Values) -> list[Value]:
-    """`not()`."""
-    value = truth(base)
-    return [] if value is None else [not value]
+    return len({key(value) for value in base}) == len(base)
 
 
 # --- filter and project --------------------------------------------------------------------------------------------
 
 
-def where(e: Environment, base: Values, criterion: Each) -> list[Value]:
+def where(base: Values, criterion: Criterion) -> list[Value]:
     """`where()`."""
-    return [value for at, value in enumerate(base) if truth(criterion([value], at)) is True]
+    return [value for at, value in enumerate(base) if criterion(value, at) is True]
 
 
-def select(e: Environment, base: Values, project: Each) -> list[Value]:
+def select(base: Values, project: Project) -> list[Value]:
     """`select()`."""
-    return limited([found for at, value in enumerate(base) for found in project([value], at)])
+    return limited([found for at, value in enumerate(base) for found in project(value, at)])
 
 
-def repeat(e: Environment, base: Values, project: Each) -> list[Value]:
+def repeat(base: Values, project: Project) -> list[Value]:
     """Everything reached by repeating a projection; each value once, so that circles end."""
     found: dict[Any, Value] = {}
     waiting = list(base)
     while waiting:
         following: list[Value] = []
         for at, value in enumerate(waiting):
-            for result in project([value], at):
+            for result in project(value, at):
                 mark = key(result)
                 if mark not in found:
                     found[mark] = result
@@ -130,10 +109,10 @@ def repeat(e: Environment, base: Values, project: Each) -> list[Value]:
     return list(found.values())
 
 
-def sort(e: Environment, base: Values, *keys: tuple[Each, bool]) -> list[Value]:
+def sort(base: Values, *keys: tuple[Key, bool]) -> list[Value]:
     """By one key after the other; a key that is empty comes first, rising or falling."""
-    ways: Sequence[tuple[Each, bool]] = keys or ((lambda this, index: this, False),)
-    rows = [(value, [one(way([value], at)) for way, _ in ways]) for at, value in enumerate(base)]
+    ways: Sequence[tuple[Key, bool]] = keys or ((lambda this, index: plain(this), False),)
+    rows = [(value, [way(value, at) for way, _ in ways]) for at, value in enumerate(base)]
 
     def compare(left: tuple[Value, list[Value]], right: tuple[Value, list[Value]]) -> int:
         for a, b, (_, falling) in zip(left[1], right[1], ways, strict=True):
@@ -149,128 +128,75 @@ def sort(e: Environment, base: Values, *keys: tuple[Each, bool]) -> list[Value]:
     return [value for value, _ in sorted(rows, key=cmp_to_key(compare))]
 
 
+def aggregate(base: Values, step: Fold, start: Values = ()) -> list[Value]:
+    """`aggregate()`."""
+    total = list(start)
+    for at, value in enumerate(base):
+        total = limited(step(value, at, total))
+    return total
+
+
 # --- subsets -------------------------------------------------------------------------------------------------------
 
 
-def single(e: Environment, base: Values) -> list[Value]:
+def single(base: Values) -> list[Value]:
     """`single()`."""
     if len(base) > 1:
         raise misfit("single() stands where there are more values than one")
     return list(base)
 
 
-def first(e: Environment, base: Values) -> list[Value]:
+def first(base: Values) -> list[Value]:
     """`first()`."""
     return list(base[:1])
 
 
-def last(e: Environment, base: Values) -> list[Value]:
+def last(base: Values) -> list[Value]:
     """`last()`."""
     return list(base[-1:])
 
 
-def tail(e: Environment, base: Values) -> list[Value]:
+def tail(base: Values) -> list[Value]:
     """`tail()`."""
     return list(base[1:])
 
 
-def _number(values: Values) -> int | None:
-    found = one(values)
-    if found is not None and type(found) is not int:
+def _number(value: Value) -> int:
+    if value is not None and type(value) is not int:
         raise misfit("an integer is needed here")
-    return found
+    return value or 0
 
 
-def skip(e: Environment, base: Values, number: Values) -> list[Value]:
+def skip(base: Values, number: Value) -> list[Value]:
     """`skip()`."""
-    return list(base[max(0, _number(number) or 0) :])
+    return list(base[max(0, _number(number)) :])
 
 
-def take(e: Environment, base: Values, number: Values) -> list[Value]:
+def take(base: Values, number: Value) -> list[Value]:
     """`take()`."""
-    return list(base[: max(0, _number(number) or 0)])
+    return list(base[: max(0, _number(number))])
 
 
-def intersect(e: Environment, base: Values, other: Values) -> list[Value]:
+def item_at(base: Values, index: Value) -> list[Value]:
+    """`[index]`, from 0; nothing outside."""
+    return list(base[_number(index) : _number(index) + 1]) if index is not None and _number(index) >= 0 else []
+
+
+def intersect(base: Values, other: Values) -> list[Value]:
     """`intersect()`."""
     wanted = {key(value) for value in other}
-    return [value for value in distinct(e, base) if key(value) in wanted]
+    return [value for value in distinct(base) if key(value) in wanted]
 
 
-def exclude(e: Environment, base: Values, other: Values) -> list[Value]:
+def exclude(base: Values, other: Values) -> list[Value]:
     """`exclude()`."""
     unwanted = {key(value) for value in other}
     return [value for value in base if key(value) not in unwanted]
 
 
-def union(e: Environment, base: Values, other: Values) -> list[Value]:
-    """`union()`."""
-    return operators.union(base, other)
-
-
-def combine(e: Environment, base: Values, other: Values) -> list[Value]:
+def combine(base: Values, other: Values) -> list[Value]:
     """`combine()`."""
     return limited([*base, *other])
-
-
-# --- aggregates ----------------------------------------------------------------------------------------------------
-
-
-def aggregate(e: Environment, base: Values, step: Fold, start: Values = ()) -> list[Value]:
-    """`aggregate()`."""
-    total = list(start)
-    for at, value in enumerate(base):
-        total = limited(step([value], at, total))
-    return total
-
-
-def _of_one_type(base: Values) -> list[Value]:
-    found = plains(base)
-    kinds = {type_of(value) for value in found}
-    if len(kinds) > 1 and not kinds <= {"Integer", "Decimal"}:
-        raise misfit("an aggregate needs values of one type")
-    return found
-
-
-def total(e: Environment, base: Values) -> list[Value]:
-    """sum(): nothing of nothing, since an unanswered form has no score."""
-    found: list[Value] = []
-    if base and all(type(value) is Decimal for value in base):
-        return [reduce(EXACT.add, base)]
-    for value in _of_one_type(base):
-        found = operators.plus(found, [value]) if found else [value]
-        if not found:
-            return []
-    if found and isinstance(found[0], bool | str):
-        raise misfit("sum() needs numbers or quantities")
-    return found
-
-
-def _extreme(base: Values, sign: int) -> list[Value]:
-    found = _of_one_type(base)
-    best: Value = found[0] if found else None
-    for value in found[1:]:
-        compared = operators.order(value, best)
-        if compared is None:
-            return []
-        best = value if compared == sign else best
-    return [] if best is None else [best]
-
-
-def smallest(e: Environment, base: Values) -> list[Value]:
-    """`min()`."""
-    return _extreme(base, -1)
-
-
-def largest(e: Environment, base: Values) -> list[Value]:
-    """`max()`."""
-    return _extreme(base, 1)
-
-
-def average(e: Environment, base: Values) -> list[Value]:
-    """`avg()`."""
-    found = total(e, base)
-    return operators.over(found, [len(plains(base))]) if found else []
 
 
 # --- trees ---------------------------------------------------------------------------------------------------------
@@ -292,9 +218,9 @@ def descendants(e: Environment, base: Values) -> list[Value]:
     return found
 
 
-def trace(e: Environment, base: Values, name: Values, project: Each | None = None) -> list[Value]:
+def trace(e: Environment, base: Values, name: Value, project: Project | None = None) -> list[Value]:
     """`trace()`."""
     if e.trace is not None:
-        shown = list(base) if project is None else select(e, base, project)
-        e.trace.append((str(one(name)), [plain(value) for value in shown]))
+        shown = list(base) if project is None else select(base, project)
+        e.trace.append((str(name), [plain(value) for value in shown]))
     return list(base)

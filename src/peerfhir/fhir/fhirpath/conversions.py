@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 from peerfhir.fhir.fhirpath import temporal, units
-from peerfhir.fhir.fhirpath.environment import Environment
 from peerfhir.fhir.fhirpath.model import Quantity, Value
-from peerfhir.fhir.fhirpath.operators import one
+from peerfhir.fhir.fhirpath.operators import misfit
 from peerfhir.fhir.fhirpath.temporal import Temporal
 
-Values = Sequence[Value]
+UCUM = "http://unitsofmeasure.org"
 _TRUE = frozenset(("true", "t", "yes", "y", "1", "1.0"))
 _FALSE = frozenset(("false", "f", "no", "n", "0", "0.0"))
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
@@ -102,46 +102,58 @@ def _quantity(value: Value) -> Value:
     return None if number is None else Quantity(number, "1")
 
 
-Way = Callable[..., list[Value]]
-
-
-def _converting(way: Callable[[Value], Value]) -> Way:
-    def convert(e: Environment, base: Values) -> list[Value]:
-        value = one(base)
-        found = None if value is None else way(value)
-        return [] if found is None else [found]
-
-    return convert
-
-
-def _testing(way: Callable[[Value], Value]) -> Way:
-    def test(e: Environment, base: Values) -> list[Value]:
-        value = one(base)
-        return [] if value is None else [way(value) is not None]
-
-    return test
-
-
-def to_quantity(e: Environment, base: Values, unit: Values = ()) -> list[Value]:
+def _quantity_in(value: Value, unit: Value = None) -> Quantity | None:
     """toQuantity(): with a unit, converted to it; nothing where that cannot be done."""
-    value, wanted = one(base), one(unit)
-    found = None if value is None else _quantity(value)
-    if found is None or wanted is None:
-        return [] if found is None else [found]
-    counted = units.converted(found.value, found.unit, str(wanted))
-    return [] if counted is None else [Quantity(counted, str(wanted))]
+    found: Quantity | None = _quantity(value)
+    if found is None or unit is None:
+        return found
+    counted = units.converted(found.value, found.unit, str(unit))
+    return None if counted is None else Quantity(counted, str(unit))
 
 
-def converts_to_quantity(e: Environment, base: Values, unit: Values = ()) -> list[Value]:
-    """`convertsToQuantity()`."""
-    return [bool(to_quantity(e, base, unit))] if base else []
+def _testing(way: Callable[..., Value]) -> Callable[..., bool]:
+    return lambda *values: way(*values) is not None
 
 
-to_boolean, converts_to_boolean = _converting(_boolean), _testing(_boolean)
-to_integer, converts_to_integer = _converting(_integer), _testing(_integer)
-to_long, converts_to_long = _converting(_long), _testing(_long)
-to_decimal, converts_to_decimal = _converting(_decimal), _testing(_decimal)
-to_string, converts_to_string = _converting(text), _testing(text)
-to_date, converts_to_date = _converting(_date), _testing(_date)
-to_date_time, converts_to_date_time = _converting(_date_time), _testing(_date_time)
-to_time, converts_to_time = _converting(_time), _testing(_time)
+to_boolean, converts_to_boolean = _boolean, _testing(_boolean)
+to_integer, converts_to_integer = _integer, _testing(_integer)
+to_long, converts_to_long = _long, _testing(_long)
+to_decimal, converts_to_decimal = _decimal, _testing(_decimal)
+to_string, converts_to_string = text, _testing(text)
+to_date, converts_to_date = _date, _testing(_date)
+to_date_time, converts_to_date_time = _date_time, _testing(_date_time)
+to_time, converts_to_time = _time, _testing(_time)
+to_quantity, converts_to_quantity = _quantity_in, _testing(_quantity_in)
+
+
+def concatenated(*values: Value) -> str:
+    """`&` of a mapping: each value as toString() writes it, nothing as ''."""
+    found = [value if type(value) is str else "" if value is None else text(value) for value in values]
+    if None in found:
+        raise misfit("a structure stands where a text is expected")
+    return "".join(found)
+
+
+def joined_texts(*values: Value) -> str:
+    """`&` of the standard: texts alone, nothing as ''."""
+    if not all(isinstance(value, str | None) for value in values):
+        raise misfit("'&' joins texts: convert with toString()")
+    return "".join([value for value in values if value is not None])
+
+
+def measured(value: Value, code: Value, unit: Value = None) -> dict[str, Any] | None:
+    """A number as a Quantity of FHIR with a UCUM code, and a unit to show.
+
+    Raises  EvaluationProblem when the code is not a unit of UCUM
+    """
+    if value is None or code is None:
+        return None
+    if type(code) is not str or units.unit(code) is None:
+        raise misfit("toQuantity() needs a unit of UCUM")
+    return {"value": value, "unit": code if unit is None else unit, "system": UCUM, "code": code}
+
+
+def plain_quantity(value: Quantity) -> dict[str, Any]:
+    """A quantity as FHIR writes it; words of the calendar keep standing as the unit to show."""
+    code = units.ucum(value.unit)
+    return {"value": value.value, "unit": value.unit, "system": UCUM, "code": code}

@@ -1,4 +1,4 @@
-"""Dialects: which functions and operators an expression may use where it stands."""
+"""Dialects: which functions and names an expression may use where it stands."""
 
 from __future__ import annotations
 
@@ -7,25 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One way of using the language.
+    """One way of using the language. Every dialect has the whole library of the standard.
 
-    functions  the names it accepts; None for the whole library of the standard
-    more       names it accepts besides the library
-    operators  the binary operators it accepts; None for all
+    more     functions it has besides
+    prints   `&` takes every primitive, written as toString() does; else texts alone
+    amounts  toQuantity('min') on a number makes a Quantity of FHIR; else numbers have the unit '1'
     """
 
     name: str
-    functions: frozenset[str] | None = None
     more: frozenset[str] = frozenset()
-    operators: frozenset[str] | None = None
+    prints: bool = False
+    amounts: bool = False
 
 
-# mapping documents: proven small; what it lacks is refused when the document is read
-MAPPING = Dialect(
-    "mapping",
-    functions=frozenset(("where", "first", "exists", "not", "iif", "translate")),
-    operators=frozenset(("=", "and", "or", "&")),
-)
+MAPPING = Dialect("mapping", frozenset(("translate", "band", "fullUrl")), prints=True, amounts=True)
 STANDARD = Dialect("standard")
-VIEW = Dialect("view", more=frozenset(("getResourceKey", "getReferenceKey")))
+VIEW = Dialect("view", frozenset(("getResourceKey", "getReferenceKey")))
 SDC = Dialect("sdc")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -45,6 +45,10 @@ class Environment:
     context: Item | None = None
     defined: dict[str, list[Value]] = field(default_factory=dict)
     weights: Mapping[Any, Decimal] | None = None
+
+    def fresh(self) -> Environment:
+        """The same surroundings for another evaluation."""
+        return replace(self, defined={})
 
     def variable(self, name: str) -> list[Value]:
         """The values of a %variable given by the caller; JSON objects become items of the type they say."""

@@ -74,6 +74,7 @@ class Model:
         self._names: dict[str, Mapping[str, tuple[Way, ...]]] = {}
         self._choices: dict[tuple[str, str], dict[str, Way]] = {}
         self._keys: dict[str, Mapping[str, Route]] = {}
+        self.paths: dict[Any, Any] = {}  # compiled expressions: see standard.path
 
     def names(self, kind: str) -> Mapping[str, tuple[Way, ...]]:
         """Name -> the keys that may hold it; a choice has one for each type."""
@@ -168,6 +169,12 @@ class Model:
         return self.definitions.is_a(kind, base)
 
 
+@lru_cache(maxsize=8)
+def model_of(definitions: Definitions) -> Model:
+    """The one model of some definitions."""
+    return Model(definitions)
+
+
 _PRIMITIVE_BASES = {
     "code": "string", "id": "string", "markdown": "string", "url": "uri", "canonical": "uri", "oid": "uri",
     "uuid": "uri", "positiveInt": "integer", "unsignedInt": "integer",
@@ -209,7 +216,8 @@ def _inside(value: Value, name: str) -> list[Value]:
 
 
 @lru_cache(maxsize=4096)
-def _moment(text: str, kind: str) -> Temporal:
+def moment(text: str, kind: str) -> Temporal:
+    """A text of FHIR as a date or time. Raises EvaluationProblem when it is none."""
     found = temporal.parse(text, kind)
     if found is None:
         raise EvaluationProblem("PM712", "a value that is not a date or time stands where FHIR has one")
@@ -225,7 +233,7 @@ def plain(value: Value) -> Value:
     if type(held) is dict:
         return quantity_of(held) if kind in QUANTITIES and "comparator" not in held else value
     if type(held) is str:
-        return _moment(held, system(kind)) if kind in _MOMENTS else held
+        return moment(held, system(kind)) if kind in _MOMENTS else held
     if kind == "decimal" and type(held) is int:
         return Decimal(held)
     return held

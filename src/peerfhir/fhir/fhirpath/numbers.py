@@ -2,147 +2,130 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation, Overflow
 from typing import Any
 
 from peerfhir.fhir.fhirpath import temporal, units
-from peerfhir.fhir.fhirpath.environment import Environment
+from peerfhir.fhir.fhirpath.arithmetic import exact, rounded
 from peerfhir.fhir.fhirpath.model import Quantity, Value
-from peerfhir.fhir.fhirpath.operators import misfit, one, rounded
+from peerfhir.fhir.fhirpath.operators import is_number, misfit
 from peerfhir.fhir.fhirpath.temporal import Temporal
 from peerfhir.fhir.fhirpath.units import EXACT
 
-Values = Sequence[Value]
 _DIGITS = 8  # of a boundary when none are named
 _MAX_DIGITS = 31  # that this engine keeps exactly, beside the digits before the point
 _MAX_EXPONENT = 1000
+_MAX_BITS = 128  # of an Integer power that is worked out at all
 
 
-def _number(values: Values) -> Any:
-    found = one(values)
-    if found is None or (isinstance(found, (int, Decimal)) and not isinstance(found, bool)):
-        return found
+def _number(value: Value) -> Any:
+    if is_number(value):
+        return value
     raise misfit("a number is needed here")
 
 
-def absolute(e: Environment, base: Values) -> list[Value]:
+def absolute(value: Value) -> Value:
     """`abs()`."""
-    found = one(base)
-    if isinstance(found, Quantity):
-        return [Quantity(abs(found.value), found.unit)]
-    number = _number(base)
-    return [] if number is None else [abs(number)]
+    return Quantity(abs(value.value), value.unit) if isinstance(value, Quantity) else abs(_number(value))
 
 
-def _whole(base: Values, rounding: str) -> list[Value]:
-    number = _number(base)
-    return [] if number is None else [int(Decimal(number).to_integral_value(rounding))]
+def _whole(value: Value, rounding: str) -> int:
+    return int(Decimal(_number(value)).to_integral_value(rounding))
 
 
-def ceiling(e: Environment, base: Values) -> list[Value]:
+def ceiling(value: Value) -> int:
     """`ceiling()`."""
-    return _whole(base, ROUND_CEILING)
+    return _whole(value, ROUND_CEILING)
 
 
-def floor(e: Environment, base: Values) -> list[Value]:
+def floor(value: Value) -> int:
     """`floor()`."""
-    return _whole(base, ROUND_FLOOR)
+    return _whole(value, ROUND_FLOOR)
 
 
-def truncate(e: Environment, base: Values) -> list[Value]:
+def truncate(value: Value) -> int:
     """`truncate()`."""
-    return _whole(base, ROUND_DOWN)
+    return _whole(value, ROUND_DOWN)
 
 
-def round_off(e: Environment, base: Values, digits: Values = ()) -> list[Value]:
+def round_off(value: Value, digits: Value = None) -> Decimal:
     """round(): a half goes away from 0."""
-    number, places = _number(base), one(digits) or 0
-    if number is None:
-        return []
+    places = digits or 0
     if type(places) is not int or not 0 <= places <= _MAX_DIGITS:
         raise misfit("round() takes a number of digits from 0 to 31")
-    return [Decimal(number).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP, EXACT)]
+    return exact(_in_places(places, ROUND_HALF_UP), _number(value))
 
 
-def exp(e: Environment, base: Values) -> list[Value]:
+def _in_places(places: int, rounding: str) -> Callable[[Decimal], Decimal]:
+    return lambda number: number.quantize(Decimal(1).scaleb(-places), rounding, EXACT)
+
+
+def exp(value: Value) -> Decimal:
     """`exp()`."""
-    number = _number(base)
-    if number is None:
-        return []
-    if abs(number) > _MAX_EXPONENT:
+    if abs(_number(value)) > _MAX_EXPONENT:
         raise misfit("the result of exp() has too many digits")
-    return [rounded(EXACT.exp(Decimal(number)))]
+    return rounded(exact(EXACT.exp, value))
 
 
-def ln(e: Environment, base: Values) -> list[Value]:
-    """`ln()`."""
-    number = _number(base)
-    return [] if number is None or number <= 0 else [rounded(EXACT.ln(Decimal(number)))]
+def ln(value: Value) -> Decimal | None:
+    """`ln()`: nothing of what is not above 0."""
+    return rounded(exact(EXACT.ln, value)) if _number(value) > 0 else None
 
 
-def log(e: Environment, base: Values, of: Values) -> list[Value]:
-    """`log()`."""
-    number, foot = _number(base), _number(of)
-    if number is None or foot is None or number <= 0 or foot <= 0 or foot == 1:
-        return []
-    found = EXACT.divide(EXACT.ln(Decimal(number)), EXACT.ln(Decimal(foot)))
+def log(value: Value, base: Value) -> Decimal | None:
+    """`log()`: nothing where there is none."""
+    if _number(value) <= 0 or _number(base) <= 0 or base == 1:
+        return None
+    found = EXACT.divide(EXACT.ln(Decimal(value)), EXACT.ln(Decimal(base)))
     whole = found.to_integral_value()
     # the logarithm of a power is exact
-    return [whole if abs(found - whole) < Decimal("1e-30") else rounded(found)]
+    return whole if abs(found - whole) < Decimal("1e-30") else rounded(found)
 
 
-def power(e: Environment, base: Values, exponent: Values) -> list[Value]:
-    """`power()`."""
-    number, by = _number(base), _number(exponent)
-    if number is None or by is None or (not number and by < 0):
-        return []
-    if number < 0 and by != int(by):
-        return []
+def power(value: Value, exponent: Value) -> Value:
+    """`power()`: nothing where there is no such number, or it would leave 64 bits."""
+    number, by = _number(value), _number(exponent)
+    if (not number and by < 0) or (number < 0 and by != int(by)):
+        return None
     if abs(by) > _MAX_EXPONENT:
         raise misfit("the exponent is too large")
     if type(number) is int and type(by) is int and by >= 0:
-        return [number**by]
+        found = number**by if abs(number) < 2 or number.bit_length() * by < _MAX_BITS else None
+        return found if found is None or abs(found) < 2**63 else None
     try:
-        return [Decimal(1) if not number and not by else rounded(EXACT.power(Decimal(number), Decimal(by)))]
+        return Decimal(1) if not number and not by else rounded(EXACT.power(Decimal(number), Decimal(by)))
     except (InvalidOperation, Overflow):
-        return []
+        return None
 
 
-def sqrt(e: Environment, base: Values) -> list[Value]:
-    """`sqrt()`."""
-    number = _number(base)
-    return [] if number is None or number < 0 else [rounded(EXACT.sqrt(Decimal(number)))]
+def sqrt(value: Value) -> Decimal | None:
+    """`sqrt()`: nothing of what is below 0."""
+    return rounded(exact(EXACT.sqrt, value)) if _number(value) >= 0 else None
 
 
 # --- boundaries ----------------------------------------------------------------------------------------------------
 
 
-def low_boundary(e: Environment, base: Values, digits: Values = ()) -> list[Value]:
+def low_boundary(value: Value, digits: Value = None) -> Value:
     """`lowBoundary()`."""
-    return _boundary(base, digits, False)
+    return _boundary(value, digits, False)
 
 
-def high_boundary(e: Environment, base: Values, digits: Values = ()) -> list[Value]:
+def high_boundary(value: Value, digits: Value = None) -> Value:
     """`highBoundary()`."""
-    return _boundary(base, digits, True)
+    return _boundary(value, digits, True)
 
 
-def _boundary(base: Values, digits: Values, high: bool) -> list[Value]:
-    value, wanted = one(base), one(digits)
-    if wanted is not None and type(wanted) is not int:
+def _boundary(value: Value, digits: Value, high: bool) -> Value:
+    if digits is not None and type(digits) is not int:
         raise misfit("a precision is an integer")
-    if value is None:
-        return []
-    found: Value
     if isinstance(value, Temporal):
-        found = temporal.boundary(value, wanted, high)
-    elif isinstance(value, Quantity):
-        number = _number_boundary(value.value, wanted, high)
-        found = None if number is None else Quantity(number, value.unit)
-    else:
-        found = _number_boundary(Decimal(_number(base)), wanted, high)
-    return [] if found is None else [found]
+        return temporal.boundary(value, digits, high)
+    if isinstance(value, Quantity):
+        number = _number_boundary(value.value, digits, high)
+        return None if number is None else Quantity(number, value.unit)
+    return _number_boundary(Decimal(_number(value)), digits, high)
 
 
 def _number_boundary(value: Decimal, digits: int | None, high: bool) -> Decimal | None:
@@ -153,29 +136,20 @@ def _number_boundary(value: Decimal, digits: int | None, high: bool) -> Decimal 
     half = Decimal(5).scaleb(min(0, int(value.as_tuple().exponent)) - 1)
     outward = high is not value.is_signed()
     size = EXACT.add(abs(value), half) if outward else EXACT.subtract(abs(value), half)
-    found = size.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP if outward else ROUND_DOWN, EXACT)
+    found = exact(_in_places(places, ROUND_HALF_UP if outward else ROUND_DOWN), size)
     return found.copy_negate() if value.is_signed() else found
 
 
-def precision(e: Environment, base: Values) -> list[Value]:
-    """`precision()`."""
-    value = one(base)
-    if value is None:
-        return []
+def precision(value: Value) -> int:
+    """`precision()`: the digits that are known."""
     if isinstance(value, Temporal):
-        return [value.precision()]
-    if isinstance(value, Quantity):
-        value = value.value
-    elif isinstance(value, str):
-        raise misfit("precision() takes a number, a date or a time")
-    return [max(0, -int(Decimal(_number([value])).as_tuple().exponent))]
+        return value.precision()
+    number = value.value if isinstance(value, Quantity) else _number(value)
+    return max(0, -int(Decimal(number).as_tuple().exponent))
 
 
-def comparable(e: Environment, base: Values, other: Values) -> list[Value]:
-    """`comparable()`."""
-    left, right = one(base), one(other)
-    if left is None or right is None:
-        return []
-    if not (isinstance(left, Quantity) and isinstance(right, Quantity)):
+def comparable(value: Value, other: Value) -> bool:
+    """`comparable()`: whether the units of two quantities measure the same."""
+    if not (isinstance(value, Quantity) and isinstance(other, Quantity)):
         raise misfit("comparable() takes quantities")
-    return [units.unit(left.unit) is not None and units.converted(left.value, left.unit, right.unit) is not None]
+    return units.unit(value.unit) is not None and units.converted(value.value, value.unit, other.unit) is not None

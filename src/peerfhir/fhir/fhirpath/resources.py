@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from peerfhir.fhir.definitions import PRIMITIVES
 from peerfhir.fhir.fhirpath.environment import Environment
 from peerfhir.fhir.fhirpath.model import Item, Json, TypeName, Value, kind_of, plain, type_of
-from peerfhir.fhir.fhirpath.operators import given, misfit, one
+from peerfhir.fhir.fhirpath.operators import misfit
 
 Values = Sequence[Value]
 SYSTEM_TYPES = frozenset(("Boolean", "String", "Integer", "Long", "Decimal", "Date", "DateTime", "Time", "Quantity"))
@@ -27,11 +27,11 @@ def matches(e: Environment, value: Value, wanted: str, exact: bool = False) -> b
     return value.kind == name if exact and name in PRIMITIVES else e.model.is_a(value.kind, name)
 
 
-def is_of(e: Environment, base: Values, wanted: Sequence[str]) -> list[Value]:
+def is_of(e: Environment, base: Values, wanted: Sequence[str]) -> bool | None:
     """`is`."""
     if len(base) > 1:
         raise misfit("'is' takes one value")
-    return [any(matches(e, value, name) for name in wanted) for value in base]
+    return any(matches(e, base[0], name) for name in wanted) if base else None
 
 
 def as_of(e: Environment, base: Values, wanted: Sequence[str]) -> list[Value]:
@@ -46,7 +46,7 @@ def of_type(e: Environment, base: Values, wanted: Sequence[str]) -> list[Value]:
     return [value for value in base if any(matches(e, value, name, exact=True) for name in wanted)]
 
 
-def type_names(e: Environment, base: Values) -> list[Value]:
+def type_names(base: Values) -> list[Value]:
     """`type()`."""
     return [TypeName("FHIR" if type(value) is Item else "System", type_of(value)) for value in base]
 
@@ -54,32 +54,27 @@ def type_names(e: Environment, base: Values) -> list[Value]:
 # --- elements ------------------------------------------------------------------------------------------------------
 
 
-def extension(e: Environment, base: Values, url: Values) -> list[Value]:
+def extension(e: Environment, base: Values, wanted: Value) -> list[Value]:
     """`extension()`."""
-    wanted = one(url)
-    if wanted is None:
-        return []
     found = e.model.step([value for value in base if type(value) is Item], "extension")
     return [value for value in found if type(value.value) is dict and value.value.get("url") == wanted]
 
 
-def has_value(e: Environment, base: Values) -> list[Value]:
+def has_value(base: Values) -> bool:
     """`hasValue()`."""
     if len(base) != 1:
-        return [False]
+        return False
     value = base[0]
-    return [type(value) is not Item or (value.kind in PRIMITIVES and value.value is not None)]
+    return type(value) is not Item or (value.kind in PRIMITIVES and value.value is not None)
 
 
-def get_value(e: Environment, base: Values) -> list[Value]:
+def get_value(base: Values) -> Value:
     """`getValue()`."""
-    found = plain(base[0]) if len(base) == 1 and has_value(e, base) == [True] else None
-    return [] if found is None else [found]
+    return plain(base[0]) if has_value(base) else None
 
 
-def check_modifiers(e: Environment, base: Values, *urls: Values) -> list[Value]:
+def check_modifiers(e: Environment, base: Values, *known: Value) -> list[Value]:
     """The input, when it has no modifier extension besides the named ones. Raises EvaluationProblem otherwise."""
-    known = {one(url) for url in urls}
     for value in e.model.step([one_ for one_ in base if _may_modify(e, one_)], "modifierExtension"):
         if value.value.get("url") not in known:
             raise misfit("a modifier extension that is not known changes the meaning of an element")
@@ -88,6 +83,14 @@ def check_modifiers(e: Environment, base: Values, *urls: Values) -> list[Value]:
 
 def _may_modify(e: Environment, value: Value) -> bool:
     return type(value) is Item and "modifierExtension" in e.model.names(value.kind)
+
+
+def html_checks(base: Values) -> bool | None:
+    """`htmlChecks()` of a narrative."""
+    from peerfhir.fhir.fhirpath.narrative import is_safe  # it brings a reader of HTML
+
+    text = plain(base[0]) if len(base) == 1 else None
+    return is_safe(text) if isinstance(text, str) else False if base else None
 
 
 # --- references ----------------------------------------------------------------------------------------------------
@@ -151,15 +154,15 @@ def _is_named(text: str, full_url: Json, resource: Json) -> bool:
 # --- profiles and terminology --------------------------------------------------------------------------------------
 
 
-def conforms_to(e: Environment, base: Values, profile: Values) -> list[Value]:
+def conforms_to(e: Environment, base: Values, profile: Value) -> bool | None:
     """Whether a value has a base type of R4. Raises EvaluationProblem for any other profile."""
     if len(base) != 1:
-        return []
-    url = str(one(profile))
+        return None
+    url = str(profile)
     name = url.removeprefix(_STRUCTURES)
     if not url.startswith(_STRUCTURES) or not e.model.definitions.is_named(name):
         raise misfit("conformsTo() knows the types of R4 only")
-    return [type(base[0]) is Item and e.model.is_a(base[0].kind, name)]
+    return type(base[0]) is Item and e.model.is_a(base[0].kind, name)
 
 
 def _codes(value: Value) -> list[tuple[str | None, str]]:
@@ -170,19 +173,18 @@ def _codes(value: Value) -> list[tuple[str | None, str]]:
     return [(coding.get("system"), coding["code"]) for coding in codings if type(coding.get("code")) is str]
 
 
-def member_of(e: Environment, base: Values, value_set: Values) -> list[Value]:
+def member_of(e: Environment, base: Values, url: Value) -> bool | None:
     """Whether a code is in a value set; nothing where that cannot be known here."""
-    url = one(value_set)
     if len(base) != 1 or url is None or e.member_of is None:
-        return []
+        return None
     found = [e.member_of(system, code, str(url)) for system, code in _codes(base[0])]
-    return [True] if True in found else [] if None in found else [False]
+    return True if True in found else None if None in found else False
 
 
-def subsumes(e: Environment, base: Values, other: Values) -> list[Value]:
+def subsumes(e: Environment, base: Values, other: Values) -> bool | None:
     """Whether the code of the left is the other or stands above it; nothing where that cannot be known here."""
     if len(base) != 1 or len(other) != 1:
-        return []
+        return None
     known = False
     for system, code in _codes(base[0]):
         for beside, below in _codes(other[0]):
@@ -190,12 +192,12 @@ def subsumes(e: Environment, base: Values, other: Values) -> list[Value]:
                 continue
             answer = True if code == below else e.subsumes(str(system), code, below) if e.subsumes else None
             if answer:
-                return [True]
+                return True
             known = known or answer is False
-    return given(False if known else None)
+    return False if known else None
 
 
-def subsumed_by(e: Environment, base: Values, other: Values) -> list[Value]:
+def subsumed_by(e: Environment, base: Values, other: Values) -> bool | None:
     """`subsumedBy()`."""
     return subsumes(e, other, base)
 
@@ -203,7 +205,7 @@ def subsumed_by(e: Environment, base: Values, other: Values) -> list[Value]:
 # --- keys of views -------------------------------------------------------------------------------------------------
 
 
-def resource_key(e: Environment, base: Values) -> list[Value]:
+def resource_key(base: Values) -> list[Value]:
     """getResourceKey(): Type/id."""
     return [
         f"{item.kind}/{item.value['id']}"
@@ -212,7 +214,7 @@ def resource_key(e: Environment, base: Values) -> list[Value]:
     ]
 
 
-def reference_key(e: Environment, base: Values, wanted: Sequence[str] = ()) -> list[Value]:
+def reference_key(base: Values, wanted: Sequence[str] = ()) -> list[Value]:
     """getReferenceKey(): Type/id of a relative reference, of one type when it is named."""
     found = []
     for value in base:

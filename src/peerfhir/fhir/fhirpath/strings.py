@@ -2,69 +2,51 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import html
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from peerfhir.errors import Fault
-from peerfhir.fhir import reader, writer
 from peerfhir.fhir.fhirpath import patterns
-from peerfhir.fhir.fhirpath.environment import Environment
 from peerfhir.fhir.fhirpath.model import Value, plains
-from peerfhir.fhir.fhirpath.operators import misfit, one
+from peerfhir.fhir.fhirpath.operators import misfit
 
 Values = Sequence[Value]
 
 
-def _text(values: Values) -> str | None:
-    found = one(values)
-    if found is not None and type(found) is not str:
-        raise misfit("a text is needed here")
-    return found
+def _over(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of texts that proves them to be texts."""
 
-
-def _texts(*collections: Values) -> tuple[str, ...] | None:
-    """The texts of several collections, or None when one is empty."""
-    found = [_text(values) for values in collections]
-    return None if None in found else tuple(str(value) for value in found)
-
-
-def _whole(values: Values) -> int | None:
-    found = one(values)
-    if found is not None and type(found) is not int:
-        raise misfit("an integer is needed here")
-    return found
-
-
-def _over(function: Callable[..., Any]) -> Callable[..., list[Value]]:
-    """A function of texts as a function of collections: nothing when one of them is empty."""
-
-    def over(e: Environment, *collections: Values) -> list[Value]:
-        texts = _texts(*collections)
-        found = None if texts is None else function(*texts)
-        return [] if found is None else found if type(found) is list else [found]
+    def over(*texts: Value) -> Value:
+        for text in texts:
+            if type(text) is not str:
+                raise misfit("a text is needed here")
+        return function(*texts)
 
     return over
 
 
-def substring(e: Environment, base: Values, start: Values, length: Values | None = None) -> list[Value]:
-    """`substring()`."""
-    text, at = _text(base), _whole(start)
-    if text is None or at is None or not 0 <= at < len(text):
-        return []
-    count = None if length is None else _whole(length)
-    return [text[at:] if count is None else text[at : at + max(0, count)]]
+def _whole(value: Value) -> int:
+    if type(value) is not int:
+        raise misfit("an integer is needed here")
+    return value
 
 
-def join(e: Environment, base: Values, separator: Values = ()) -> list[Value]:
-    """`join()`."""
+def substring(text: Value, start: Value, length: Value = None) -> str | None:
+    """`substring()`: nothing where it would begin outside."""
+    if type(text) is not str:
+        raise misfit("a text is needed here")
+    if not 0 <= _whole(start) < len(text):
+        return None
+    return text[start:] if length is None else text[start : start + max(0, _whole(length))]
+
+
+def join(base: Values, separator: Value = None) -> str | None:
+    """`join()`: nothing of nothing."""
     found = plains(base)
-    if any(type(value) is not str for value in found):
+    if any(type(value) is not str for value in found) or not isinstance(separator, str | None):
         raise misfit("join() needs texts")
-    return [(_text(separator) or "").join(found)] if found else []
+    return (separator or "").join(found) if found else None
 
 
 def _replace_matches(text: str, pattern: str, replacement: str) -> str:
@@ -73,66 +55,73 @@ def _replace_matches(text: str, pattern: str, replacement: str) -> str:
     return patterns.at_run_time(pattern, text).sub(patterns.replacement(replacement), text)
 
 
-_ENCODINGS: dict[str, Callable[[bytes], str]] = {
-    "base64": lambda data: base64.b64encode(data).decode(),
-    "urlbase64": lambda data: base64.urlsafe_b64encode(data).decode(),
-    "hex": bytes.hex,
-}
-_DECODINGS: dict[str, Callable[[str], bytes]] = {
-    "base64": lambda text: base64.b64decode(text, validate=True),
-    "urlbase64": lambda text: base64.b64decode(text, altchars=b"-_", validate=True),
-    "hex": bytes.fromhex,
-}
 _BARE_QUOTE, _ESCAPED_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)"'), r"\1\""
 _AMPERSANDS = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
 
 
 def _encode(text: str, form: str) -> str | None:
-    if form == "ascii":
-        return text.encode("ascii", "replace").decode()
-    encoding = _ENCODINGS.get(form)
-    return encoding(text.encode()) if encoding else None
+    from base64 import b64encode, urlsafe_b64encode  # with the two below: few expressions need them
+
+    data = text.encode("ascii" if form == "ascii" else "utf-8", "replace")
+    if form == "hex":
+        return data.hex()
+    if form in ("base64", "urlbase64"):
+        return (b64encode if form == "base64" else urlsafe_b64encode)(data).decode()
+    return data.decode() if form == "ascii" else None
 
 
 def _decode(text: str, form: str) -> str | None:
-    decoding = _DECODINGS.get(form)
+    from base64 import b64decode
+
     try:
-        return decoding(text).decode() if decoding else None
-    except (ValueError, binascii.Error):
+        if form == "hex":
+            return bytes.fromhex(text).decode()
+        if form in ("base64", "urlbase64"):
+            return b64decode(text, altchars=b"-_" if form == "urlbase64" else None, validate=True).decode()
+    except ValueError:
         raise misfit("this is not a text in the encoding that is named") from None
+    return None
 
 
 def _escape(text: str, form: str) -> str | None:
     if form == "html":
         return "".join(_AMPERSANDS.get(sign, sign) for sign in text)
-    return writer.write(text).decode()[1:-1] if form == "json" else None
+    if form != "json":
+        return None
+    from peerfhir.fhir import writer
+
+    return writer.write(text).decode()[1:-1]
 
 
 def _unescape(text: str, form: str) -> str | None:
     if form == "html":
-        return html.unescape(text)
+        from html import unescape
+
+        return unescape(text)
     if form != "json":
         return None
+    from peerfhir.fhir import reader
+
     try:
         return str(reader.read_own(f'"{_BARE_QUOTE.sub(_ESCAPED_QUOTE, text)}"'.encode()))
     except (Fault, ValueError):
         raise misfit("this is not an escaped text of JSON") from None
 
 
-index_of = _over(lambda text, wanted: text.find(wanted))
-last_index_of = _over(lambda text, wanted: text.rfind(wanted))
-starts_with = _over(lambda text, wanted: text.startswith(wanted))
-ends_with = _over(lambda text, wanted: text.endswith(wanted))
+index_of = _over(str.find)
+last_index_of = _over(str.rfind)
+starts_with = _over(str.startswith)
+ends_with = _over(str.endswith)
 contains = _over(lambda text, wanted: wanted in text)
-upper = _over(lambda text: text.upper())
-lower = _over(lambda text: text.lower())
-replace = _over(lambda text, wanted, given: text.replace(wanted, given))
+upper = _over(str.upper)
+lower = _over(str.lower)
+replace = _over(str.replace)
 matches = _over(lambda text, pattern: patterns.at_run_time(pattern, text).search(text) is not None)
 matches_full = _over(lambda text, pattern: patterns.at_run_time(pattern, text).fullmatch(text) is not None)
 replace_matches = _over(_replace_matches)
 length = _over(len)
 to_chars = _over(list)
-trim = _over(lambda text: text.strip())
+trim = _over(str.strip)
 split = _over(lambda text, separator: text.split(separator) if separator else list(text))
 encode = _over(_encode)
 decode = _over(_decode)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import ast
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -47,7 +48,8 @@ class Static:
     shape   the names below an object of a record
     codes   every text it can be, when that is a closed set
     blank   a text that may be '' although it is there
-    sure    read through declared fields, so that its form is proven; False for what FHIR input holds
+    sure    read through declared fields or made here, so that its form is proven; False for what FHIR input holds
+    ordered whether its items have an order: children() has none
     """
 
     kinds: tuple[str, ...]
@@ -56,6 +58,7 @@ class Static:
     codes: frozenset[str] | None = None
     blank: bool = True
     sure: bool = True
+    ordered: bool = True
 
     @property
     def systems(self) -> frozenset[str]:
@@ -69,7 +72,14 @@ class Static:
         return " or ".join(self.kinds) if self.kinds else "nothing"
 
 
+UNKNOWN = "unknown"  # the kind of what only the data tells
 EMPTY = Static((), "opt")
+OPEN = Static((UNKNOWN,), "many", sure=False)
+
+
+def made(kind: str, card: Card = "opt", codes: frozenset[str] | None = None) -> Static:
+    """A value that an operator or function makes."""
+    return Static((kind,), card, codes=codes, blank=kind == "string")
 
 
 def joined(left: Static, right: Static) -> Static:
@@ -81,7 +91,8 @@ def joined(left: Static, right: Static) -> Static:
     card: Card = "many" if "many" in (left.card, right.card) else "opt" if "opt" in (left.card, right.card) else "one"
     codes = left.codes | right.codes if left.codes is not None and right.codes is not None else None
     shape = left.shape if left.shape is right.shape else None
-    return Static(kinds, card, shape, codes, left.blank or right.blank, left.sure and right.sure)
+    ordered = left.ordered and right.ordered
+    return Static(kinds, card, shape, codes, left.blank or right.blank, left.sure and right.sure, ordered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,8 @@ class Scope:
     constants  %name -> a text known when the expression is loaded
     systems    %systems.alias -> URI
     tables     map name -> its codes, for translate()
+    bands      name -> the labels of numbers, for band()
+    addresses  gives the code of a resource's fullUrl and whether it is a list, for fullUrl(); None where it is unknown
     strict     documents of this house: closed names, no silent single values; else FHIRPath's own rules
     dialect    which functions and operators there are
     """
@@ -119,6 +132,8 @@ class Scope:
     constants: Mapping[str, str] = field(default_factory=dict)
     systems: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
+    bands: Mapping[str, Table] = field(default_factory=dict)
+    addresses: Callable[[str], tuple[ast.expr, bool] | None] | None = None
     strict: bool = True
     dialect: Dialect = MAPPING
 
@@ -162,7 +177,7 @@ def _below(base: Card, own: Card) -> Card:
 
 
 class Table(Protocol):
-    """A code map as an expression sees it."""
+    """A code map, or the bands of a number, as an expression sees it."""
 
     def output(self, given: Static) -> Static:
         """The type of translating a value of type `given`."""

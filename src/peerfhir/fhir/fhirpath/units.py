@@ -80,6 +80,12 @@ def calendar_word(text: str) -> str | None:
     return word if word in CALENDAR else None
 
 
+def ucum(text: str) -> str:
+    """The UCUM unit of a word of the calendar, of certain length for year and month too; any other unit as it is."""
+    word = calendar_word(text)
+    return text if word is None else {"year": "a", "month": "mo"}.get(word) or _CALENDAR_UCUM[word]
+
+
 def definite(text: str) -> str | None:
     """The calendar unit that a UCUM unit of certain length stands for in date arithmetic: 'd' is a day."""
     return _DEFINITE.get(text)
