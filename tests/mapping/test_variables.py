@@ -44,7 +44,7 @@ def test_many_values_are_named_too(tmp_path: Path) -> None:
         HEAD
         + "  all: =words\n"
         + BASIC
-        + "    extension: {$each: "%all as w", url: http://x.example, valueString: =%w}\n"
+        + "    extension: {$each: '%all as w', url: http://x.example, valueString: =%w}\n"
     )
     found = put(tmp_path, row__row=text)
     basic = found.loaded["row"].program.run({"id": "7", "words": ["a", "b"]}).resources["basic"][0]
