@@ -55,7 +55,7 @@ def places(messages: list[str]) -> list[tuple[int, str]]:
     for message in messages:
         match = MESSAGE.match(message)
         assert match is not None, message
-        assert all(line.startswith("    hint: ") for line in message.splitlines()[1:])
+        assert all(line.startswith(("    hint: ", "    note: ")) for line in message.splitlines()[1:])
         found.append((int(match.group(1)), match.group(4)))
     return found
 

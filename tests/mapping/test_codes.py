@@ -122,8 +122,8 @@ def test_a_broken_csv_is_refused_at_its_line(tmp_path: Path, table: str, line: i
     [
         ("{a: {display: X}}", "PM136"), ("{a: ~}", "PM136"), ("{a: [x]}", "PM136"), ("{map: {a: x}, sytem: loinc}", "PM002"),
         ("{a: {code: x, system: lionc}}", "PM139"), ("{map: {a: x}, system: lionc}", "PM139"), ("none.csv", "PM008"),
-        ("../../../etc/passwd.csv", "PM008"), ("/etc/passwd.csv", "PM008"), ("map.json", "PM136"), ("[a]", "PM007"),
-        ("http://site.example/ConceptMap/x|2.1", "PM136"), ("{a: {code: x, equivalence: same}}", "PM136"),
+        ("../../../etc/passwd.csv", "PM008"), ("/etc/passwd.csv", "PM008"), ("map.json", "PM008"), ("map.xml", "PM136"), ("[a]", "PM007"),
+        ("http://site.example/ConceptMap/x|2.1", "PM008"), ("{a: {code: x, equivalence: same}}", "PM136"),
         ('{map: {a: x, "*": y}, unmapped: {code: z}}', "PM136"),
     ],
 )  # fmt: skip
