@@ -14,8 +14,8 @@ from fhir.resources.R4B import get_fhir_model_class
 
 from peerfhir.fhir import schema
 from peerfhir.fhir.judge import Judge
-from peerfhir.fhir.overlays import Profiles
 from peerfhir.fhir.packages import open_package
+from peerfhir.fhir.profiles import Profiles
 from peerfhir.fhir.reader import read
 from peerfhir.fhir.writer import write
 

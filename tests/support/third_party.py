@@ -10,8 +10,8 @@ import pytest
 
 from peerfhir.fhir import schema
 from peerfhir.fhir.judge import Judge
-from peerfhir.fhir.overlays import Profiles
 from peerfhir.fhir.packages import open_package
+from peerfhir.fhir.profiles import Profiles
 from peerfhir.fhir.reader import Json, read
 
 SHARED = Path(__file__).parents[2].parent / "shared"

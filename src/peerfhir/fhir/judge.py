@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,8 +10,9 @@ from peerfhir.fhir import invariants, references, referral, scan
 from peerfhir.fhir.compiled import Compiled
 from peerfhir.fhir.issues import Finding
 from peerfhir.fhir.nesting import nested, without
-from peerfhir.fhir.overlays import Profiles
+from peerfhir.fhir.pathrules import PathRules
 from peerfhir.fhir.places import spoken
+from peerfhir.fhir.profiles import Profiles
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.schema import Base, Schema, Types
 
@@ -43,6 +44,9 @@ class Judge:
         self.base = base
         self.profiles = profiles or Profiles(base)
         self._compiled: dict[tuple[str, tuple[str, ...]], Compiled] = {}
+        self._rules = PathRules(base, self.profiles.terminology)
+        self._extended = frozenset(url for url in self.profiles.extensions if self.profiles.constraints(url))
+        self._has_constraints = any(self.profiles.constraints(url) for url in self.profiles.urls())
 
     def findings(
         self, resource: Json, *, profiles: Iterable[str] = (), strict: bool = False, at_door: bool = False
@@ -79,7 +83,8 @@ class Judge:
         if name == "Bundle" and depth == 0 and asked.at_door:
             asked.full_urls = _full_urls(shell)
         before = len(found)
-        compiled = self._compiled_for(name, self._claimed(resource, path, also, found))
+        claims = self._claimed(resource, path, also, found)
+        compiled = self._compiled_for(name, claims)
         try:
             is_valid = compiled.is_valid(shell)
             if not is_valid:
@@ -92,6 +97,8 @@ class Judge:
         if not codes & _WELL_BUILT:
             is_contained = depth > 0 and path.endswith("]")  # entries and parameters end in a name
             self._beside(resource, shell, path, asked, is_contained=is_contained)
+            if self._has_constraints:
+                self._by_path(resource, claims, path, asked)
         if "structure" not in codes:
             for place, one in inner:
                 self._judge(one, place, (), asked, depth + 1)
@@ -114,6 +121,18 @@ class Judge:
             said += referral.check(resource, path)
         for one in said:
             asked.found.append(replace(one, expression=spoken(self.base, asked.whole, one.expression)))
+
+    def _by_path(self, resource: dict[str, Any], claims: tuple[str, ...], path: str, asked: _Asked) -> None:
+        """The invariants of the profiles a resource claims, and of the extensions that it holds."""
+        said: list[Finding] = []
+        for url in claims:
+            some = self.profiles.constraints(url)
+            if some:
+                said += self._rules.broken(some, resource, path, asked.whole)
+        for place, one in _extensions(resource, path, self._extended):
+            said += self._rules.broken(self.profiles.constraints(one["url"]), one, place, asked.whole)
+        for each in said:
+            asked.found.append(replace(each, expression=spoken(self.base, asked.whole, each.expression)))
 
     def _claimed(
         self, resource: dict[str, Any], path: str, also: tuple[str, ...], found: list[Finding]
@@ -162,3 +181,22 @@ def _full_urls(bundle: dict[str, Any]) -> frozenset[str]:
 
 def _url_in(urls: Sequence[str]) -> Schema:
     return {"properties": {"url": {"enum": list(urls)}}}
+
+
+def _extensions(node: Mapping[str, Any], path: str, urls: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    """Every extension with one of these urls, with its place; contained resources are asked by themselves."""
+    if not urls:
+        return
+    waiting: list[tuple[str, Mapping[str, Any]]] = [(path, node)]
+    while waiting:
+        place, one = waiting.pop()
+        for key, value in one.items():
+            if type(value) is dict and key != "resource":
+                waiting.append((f"{place}.{key}", value))
+            elif type(value) is list and key != "contained":
+                for at, each in enumerate(value):
+                    if type(each) is dict:
+                        here = f"{place}.{key}[{at}]"
+                        waiting.append((here, each))
+                        if key == "extension" and each.get("url") in urls:
+                            yield here, each

@@ -3,113 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from functools import cached_property
+from typing import Protocol
 
-from peerfhir.fhir.reader import Json
-from peerfhir.fhir.schema import PRIMITIVES, Base, Schema, Slot, binding, one_of, said, targets
-from peerfhir.fhir.slices import Matcher, exact, value_of
-from peerfhir.fhir.snapshot import Node, tree
-from peerfhir.fhir.terminology import Terminology
+from peerfhir.fhir.schema import PRIMITIVES, Schema, Slot, binding, one_of, said, targets
+from peerfhir.fhir.slices import Known, Matcher, exact, value_of
+from peerfhir.fhir.snapshot import Node
 
 _BASE = "http://hl7.org/fhir/StructureDefinition/"
 
 
-class Profiles:
-    """The profiles of a site's packages, compiled when they are loaded.
+class Others(Known, Protocol):
+    """What an overlay asks of the profiles around it."""
 
-    notes    constructs that are not checked, each named with its profile, and how often: nothing is skipped in silence
-    problems definitions that cannot be used at all, each named
-    """
-
-    def __init__(self, base: Base, definitions: Iterable[Json] = (), terminology: Terminology | None = None) -> None:
-        self.base, self.terminology = base, terminology or base.terminology
-        self.notes: Counter[str] = Counter()
-        self.problems: list[str] = []
-        self._definitions: dict[str, Json] = {}
-        self._trees: dict[str, Node] = {}
-        self._overlays: dict[str, tuple[Schema, set[str]]] = {}
-        for one in definitions:
-            self._add(one)
-        for url in sorted(self._definitions):
-            self._compile(url)
-
-    def urls(self) -> tuple[str, ...]:
-        """The canonical url of every profile."""
-        return tuple(sorted(self._definitions))
-
-    def type_of(self, url: str) -> str | None:
-        """The type a profile is of; None for a profile that is not at hand."""
-        one = self._definitions.get(url)
-        return one["type"] if one else None
-
-    @cached_property
-    def extensions(self) -> tuple[str, ...]:
-        """The urls of the extensions that are defined here: they are held to their definition wherever they stand."""
-        return tuple(url for url in self.urls() if self.type_of(url) == "Extension")
-
-    def is_base(self, url: str) -> bool:
-        """Whether the url names a type of R4 itself."""
-        return url.startswith(_BASE) and self.base.is_type(url.removeprefix(_BASE))
-
-    def overlay(self, url: str, defs: dict[str, Schema]) -> Schema:
-        """A reference to the overlay of a profile, which goes into `defs` with all that it refers to."""
-        label = _label(url)
-        if label not in defs:
-            defs[label], needed = self._overlays[url]
-            for other in needed:
-                self.overlay(other, defs)
-        return {"$ref": f"#/$defs/{label}"}
-
-    def root(self, url: str) -> Node | None:
-        """The elements of a profile that is at hand."""
-        plain = url.split("|")[0]
-        return self._root(plain) if plain in self._definitions else None
-
-    def _root(self, url: str) -> Node:
-        if url not in self._trees:
-            self._trees[url] = tree(self._definitions[url]["snapshot"]["element"])
-        return self._trees[url]
-
-    def target_types(self, element: Json) -> list[str] | None:
-        """The resource types that a Reference of this element may name; None when any may, or one is not known."""
-        found: set[str] = set()
-        for row in element.get("type", ()):
-            for url in row.get("targetProfile", ()):
-                plain = url.split("|")[0]
-                name = self.type_of(plain) or (plain.removeprefix(_BASE) if self.is_base(plain) else None)
-                if name is None or name == "Resource":
-                    return None
-                found.add(name)
-        return sorted(found) or None
-
-    def _add(self, one: Json) -> None:
-        if one.get("derivation") != "constraint" or one.get("kind") not in ("resource", "complex-type"):
-            return
-        if not one.get("snapshot", {}).get("element"):
-            self.problems.append(f"{one['url']}: the profile has no snapshot")
-        elif not self.base.is_type(one["type"]):
-            self.problems.append(f"{one['url']}: {one['type']} is not a type of R4")
-        else:
-            self._definitions[one["url"]] = one
-
-    def _compile(self, url: str) -> None:
-        if url not in self._overlays:
-            self._overlays[url] = {}, set()  # a profile may use itself
-            made = _Overlay(self, url)
-            schema = made.value(self._root(url), self._definitions[url]["type"], None)
-            self._overlays[url] = schema, made.needed
-            self.notes.update(made.notes)
+    def type_of(self, url: str) -> str | None: ...
+    def is_base(self, url: str) -> bool: ...
 
 
-def _label(url: str) -> str:
+def label(url: str) -> str:
+    """The name of a profile's overlay among the `$defs` of a schema."""
     return "@" + url.replace("~", "_").replace("/", "_").replace("%", "_")
 
 
-class _Overlay:
+class Overlay:
     """One profile on its way to a schema."""
 
-    def __init__(self, profiles: Profiles, url: str) -> None:
+    def __init__(self, profiles: Others, url: str) -> None:
         self.profiles, self.base, self.url = profiles, profiles.base, url
         self.needed: set[str] = set()
         self.notes: Counter[str] = Counter()
@@ -134,17 +52,10 @@ class _Overlay:
         for name in element:
             if name.startswith(("minValue", "maxValue")):
                 self.note(f"{name} not checked", node)
-        self._constraints(node)
         if node.children and kind not in PRIMITIVES:
             parts.append(self._object(node, kind))
         parts = [one for one in parts if one]
         return parts[0] if len(parts) == 1 else {"allOf": parts} if parts else {}
-
-    def _constraints(self, node: Node) -> None:
-        """Invariants of the profile itself wait for FHIRPath: each is named."""
-        for rule in node.element.get("constraint", ()):
-            if rule["key"] not in self.base.rules:
-                self.note(f"invariant {rule['key']} not checked", node)
 
     def _bound(self, node: Node, kind: str, slot: Slot | None) -> list[Schema]:
         bound = node.element.get("binding", {})
@@ -174,7 +85,7 @@ class _Overlay:
                 plain = url.split("|")[0]
                 if self.profiles.type_of(plain):
                     self.needed.add(plain)
-                    overlays.append({"$ref": f"#/$defs/{_label(plain)}"})
+                    overlays.append({"$ref": f"#/$defs/{label(plain)}"})
                 elif plain != _BASE + "SimpleQuantity" and not self.profiles.is_base(plain):
                     self.note(f"profile {plain} not at hand", node)
             if overlays and len(overlays) == len(row["profile"]) and len(rows) == 1:

@@ -62,6 +62,7 @@ class Terminology:
         self._rows: dict[str, Any] = dict(value_sets)
         self._systems: dict[str, frozenset[str]] = {url: frozenset(codes) for url, codes in code_systems.items()}
         self._made: dict[str, Expansion | None] = {}
+        self._added: tuple[set[str], set[str]] = set(), set()  # urls of value sets, and of code systems
 
     def copy(self) -> Terminology:
         """One that may be added to."""
@@ -75,8 +76,27 @@ class Terminology:
         self._made.clear()
         if resource["resourceType"] == "ValueSet":
             self._rows[url] = list(_rows_of(resource))
+            self._added[0].add(url)
         elif resource.get("content") == "complete":
             self._systems[url] = frozenset(_codes_of(resource.get("concept", [])))
+            self._added[1].add(url)
+
+    def as_data(self) -> Json:
+        """What was added, as JSON: what `with_data` reads."""
+        rows, systems = self._added
+        return {
+            "valueSets": {url: self._rows[url] for url in sorted(rows)},
+            "codeSystems": {url: sorted(self._systems[url]) for url in sorted(systems)},
+        }
+
+    def with_data(self, data: Json) -> Terminology:
+        """The same one, with what `as_data` wrote."""
+        self._made.clear()
+        self._rows.update(data["valueSets"])
+        self._systems.update({url: frozenset(codes) for url, codes in data["codeSystems"].items()})
+        self._added[0].update(data["valueSets"])
+        self._added[1].update(data["codeSystems"])
+        return self
 
     def knows_system(self, url: str) -> bool:
         """Whether every code of the system is at hand."""
