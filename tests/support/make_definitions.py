@@ -1,116 +1,95 @@
-"""Writes `src/peerfhir/fhir/definitions_r4.json` from the R4B models: `python -m tests.support.make_definitions`.
+"""Writes `src/peerfhir/fhir/r4/definitions.json.gz` from `base.json.gz` beside it: `python -m tests.support.make_definitions`.
 
-What R4B added to R4 (CodeableReference, RatioRange) is left out; the types below exist in both.
-Code lists that the models cut short (they end in "+") are given in full here, from the R4 value sets of the same name.
+The base holds the StructureDefinitions, value sets and code systems of R4 4.0.1 (tests/support/make_r4.py says from
+where). The index keeps what a path, a mapping or a shape needs of them: types with what they descend from, elements
+under their names in JSON, cardinalities, targets of references, and required value sets as lists of codes.
 """
 
 from __future__ import annotations
 
-import re
+import gzip
 from pathlib import Path
 from typing import Any
 
-from fhir.resources.R4B import get_fhir_model_class
+from peerfhir.fhir import definitions, reader, writer
+from peerfhir.fhir.terminology import Terminology
 
-from peerfhir.fhir import definitions, writer
-
-# engineering: the forty types the loop and its neighbours meet
-RESOURCES = [
-    "ServiceRequest", "Task", "Encounter", "QuestionnaireResponse", "Questionnaire", "Observation", "Consent",
-    "Provenance", "AuditEvent", "DocumentReference", "CareTeam", "CarePlan", "Goal", "Communication", "Bundle",
-    "CapabilityStatement", "OperationOutcome", "PractitionerRole", "HealthcareService", "Subscription",
-    "Procedure", "Patient", "Practitioner", "RelatedPerson", "Organization", "Location", "Endpoint", "Condition",
-    "EpisodeOfCare", "Flag", "Group", "MessageHeader", "CommunicationRequest", "Composition", "Appointment",
-    "Parameters", "Binary", "Device", "List", "Basic",
-]  # fmt: skip
-
-ADDED_BY_R4B = {"CodeableReference", "RatioRange"}
-ABSTRACT = {"FHIRAbstractModel", "FHIRResourceModel"}
-ENCOUNTER_STATUS = [
-    "planned", "arrived", "triaged", "in-progress", "onleave", "finished", "cancelled", "entered-in-error",
-    "unknown",
-]  # fmt: skip
-TASK_STATUS = [
-    "draft", "requested", "received", "accepted", "rejected", "ready", "cancelled", "in-progress", "on-hold",
-    "failed", "completed", "entered-in-error",
-]  # fmt: skip
-OBSERVATION_STATUS = [
-    "registered", "preliminary", "final", "amended", "corrected", "cancelled", "entered-in-error", "unknown",
-]  # fmt: skip
-FULL = {  # R4 value sets encounter-status, task-status, observation-status
-    "Encounter.status": ENCOUNTER_STATUS,
-    "EncounterStatusHistory.status": ENCOUNTER_STATUS,
-    "Task.status": TASK_STATUS,
-    "Observation.status": OBSERVATION_STATUS,
-}
-NOT_REQUIRED = {"CapabilityStatement.format"}  # listed by the model, but open in the specification
-PRIMITIVES = {
-    "Base64Binary": "base64Binary", "Boolean": "boolean", "Canonical": "canonical", "Code": "code", "Date": "date",
-    "DateTime": "dateTime", "Decimal": "decimal", "Id": "id", "Instant": "instant", "Integer": "integer",
-    "Markdown": "markdown", "Oid": "oid", "PositiveInt": "positiveInt", "String": "string", "Time": "time",
-    "UnsignedInt": "unsignedInt", "Uri": "uri", "Url": "url", "UuidVersion": "uuid", "Uuid": "uuid", "Xhtml": "xhtml",
-}  # fmt: skip
+FOLDER = Path(definitions.__file__).with_name("r4")
+QUANTITIES = {"Age", "Count", "Distance", "Duration"}
+Rows = list[list[Any]]
 
 
-def type_of(annotation: str) -> str:
-    """The FHIR type in an annotation such as `Optional[List[Annotated[str, Code()]]]`."""
-    if found := re.search(r"abc\.(\w+)Type\b", annotation):
-        return found.group(1)
-    for name in re.findall(r"\b([A-Z]\w*)\b", annotation):
-        if name in PRIMITIVES:
-            return PRIMITIVES[name]
-    if re.search(r"\bbool\b", annotation):
-        return "boolean"
-    raise ValueError(annotation)
+def type_name(path: str) -> str:
+    """The name of a backbone element: "BundleEntry" of the path Bundle.entry; any other type as it is."""
+    return "".join(part[0].upper() + part[1:] for part in path.split(".")) if "." in path else path
 
 
-def element(owner: str, name: str, field: Any) -> list[Any]:
-    """One element as `definitions` reads it: type, min, many, choice, codes, targets; empty tails cut off."""
-    extra = field.json_schema_extra or {}
-    annotation = str(field.annotation)
-    codes = FULL.get(f"{owner}.{name}") or extra.get("enum_values") or []
-    if "+" in codes or f"{owner}.{name}" in NOT_REQUIRED:
-        codes = []
-    required = bool(extra.get("element_required") or extra.get("one_of_many_required") or field.is_required())
-    row = [
-        type_of(annotation), int(required), int("List[" in annotation), extra.get("one_of_many") or 0,
-        sorted(codes) or 0, sorted(set(extra.get("enum_reference_types") or []) - {"Resource"}) or 0,
-    ]  # fmt: skip
-    while row[-1] == 0 and len(row) > 1:
-        row.pop()
-    return row
+def base_of(name: str, entry: Any) -> str:
+    """What a type descends from."""
+    if name in ("Element", "Resource"):
+        return ""
+    if name in QUANTITIES:
+        return "Quantity"
+    names = {row[0] for row in entry["elements"]}
+    if name in ("BackboneElement", "DomainResource"):
+        return "Element" if name == "BackboneElement" else "Resource"
+    if entry["kind"] == "resource":
+        return "DomainResource" if "text" in names else "Resource"
+    return "BackboneElement" if "modifierExtension" in names else "Element"
 
 
-def own_elements(name: str, model: Any) -> dict[str, list[Any]]:
-    """The elements a type adds to its base, in the specification's order."""
-    inherited = {field.alias for field in model.__mro__[1].model_fields.values()}
-    found = {}
-    for field in model.model_fields.values():
-        alias = field.alias
-        if alias in inherited or alias.startswith("_") or alias == "fhir_comments":
-            continue
-        row = element(name, alias, field)
-        if row[0] not in ADDED_BY_R4B:
-            found[alias] = row
-    order = {alias: at for at, alias in enumerate(model.elements_sequence())}
-    return {alias: found[alias] for alias in sorted(found, key=lambda alias: (order.get(alias, 999), alias))}
+class Codes:
+    """Lists of codes, each once."""
+
+    def __init__(self, terminology: Terminology) -> None:
+        self.lists: list[list[str]] = []
+        self._places: dict[str, int] = {}
+        self._terminology = terminology
+
+    def place(self, url: str) -> int:
+        """Which list a value set has, from 1; 0 when its codes cannot be listed offline."""
+        if url not in self._places:
+            expansion = self._terminology.expansion(url)
+            listed = expansion is not None and expansion.is_listed
+            if expansion is not None and listed:
+                self.lists.append(sorted(expansion.codes()))
+            self._places[url] = len(self.lists) if listed else 0
+        return self._places[url]
+
+
+def elements(row: list[Any], codes: Codes) -> dict[str, Any]:
+    """One row of the base as elements by JSON name: the type alone, or [type, min, many, choice, codes, targets]."""
+    name, minimum, many, types, targets, value_set = [*row, 0, 0][:6]
+    choice = name.removesuffix("[x]") if name.endswith("[x]") else 0
+    found: dict[str, Any] = {}
+    for kind in types:
+        key = choice + kind[0].upper() + kind[1:] if choice else name
+        bound = codes.place(value_set) if value_set and kind in ("code", "string", "uri") else 0
+        made = [type_name(kind), minimum, many, choice, bound, (targets or {}).get(kind, 0)]
+        while made[-1] == 0 and len(made) > 1:
+            made.pop()
+        found[key] = made if len(made) > 1 else made[0]
+    return found
 
 
 def build() -> dict[str, Any]:
-    """Every type that can be reached from the forty, each with its base and its own elements."""
+    """Every type of R4: its base, its own elements, and a 1 where it is a backbone element."""
+    base = reader.read_own(gzip.decompress((FOLDER / "base.json.gz").read_bytes()))
+    codes = Codes(Terminology(base["valueSets"], base["codeSystems"]))
+    inherited = {name: {row[0] for row in entry["elements"]} for name, entry in base["types"].items()}
     types: dict[str, Any] = {}
-    waiting = [*RESOURCES]
-    while waiting:
-        name = waiting.pop()
-        if name in types or name[0].islower():
+    for name, entry in sorted(base["types"].items()):
+        if entry["kind"] == "logical":
             continue
-        model = get_fhir_model_class(name)
-        base = model.__mro__[1].__name__
-        types[name] = {"base": "" if base in ABSTRACT else base, "elements": own_elements(name, model)}
-        waiting += [base] if base not in ABSTRACT else []
-        waiting += [row[0] for row in types[name]["elements"].values()]
-    return {"fhirVersion": "4.0.1", "types": {name: types[name] for name in sorted(types)}}
+        parent = base_of(name, entry)
+        own: dict[str, Any] = {}
+        for row in entry["elements"]:
+            if row[0] not in inherited.get(parent, ()):
+                own |= elements(row, codes)
+        assert type_name(name) not in types
+        types[type_name(name)] = [parent, own] if entry["kind"] != "backbone" else [parent, own, 1]
+    return {"fhirVersion": "4.0.1", "codes": codes.lists, "types": types}
 
 
 if __name__ == "__main__":
-    Path(definitions.__file__).with_name("definitions_r4.json").write_bytes(writer.write(build()))
+    (FOLDER / "definitions.json.gz").write_bytes(gzip.compress(writer.write(build()), 9, mtime=0))

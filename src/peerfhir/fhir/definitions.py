@@ -1,11 +1,12 @@
-"""Base R4 as data: types, elements, cardinalities, choices, required codes and reference targets."""
+"""All of R4 as data: types, elements, cardinalities, choices, required codes and reference targets."""
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from peerfhir.fhir import reader
@@ -13,31 +14,6 @@ from peerfhir.fhir import reader
 PRIMITIVES = frozenset((
     "base64Binary", "boolean", "canonical", "code", "date", "dateTime", "decimal", "id", "instant", "integer",
     "markdown", "oid", "positiveInt", "string", "time", "unsignedInt", "uri", "url", "uuid", "xhtml",
-))  # fmt: skip
-
-# resources of R4 that the index knows by name only
-_OTHER_RESOURCES = frozenset((
-    "Account", "ActivityDefinition", "AdverseEvent", "AllergyIntolerance", "AppointmentResponse",
-    "BiologicallyDerivedProduct", "BodyStructure", "CatalogEntry", "ChargeItem", "ChargeItemDefinition", "Claim",
-    "ClaimResponse", "ClinicalImpression", "CodeSystem", "CompartmentDefinition", "ConceptMap", "Contract", "Coverage",
-    "CoverageEligibilityRequest", "CoverageEligibilityResponse", "DetectedIssue", "DeviceDefinition", "DeviceMetric",
-    "DeviceRequest", "DeviceUseStatement", "DiagnosticReport", "DocumentManifest", "EffectEvidenceSynthesis",
-    "EnrollmentRequest", "EnrollmentResponse", "EventDefinition", "Evidence", "EvidenceVariable", "ExampleScenario",
-    "ExplanationOfBenefit", "FamilyMemberHistory", "GraphDefinition", "GuidanceResponse", "ImagingStudy",
-    "Immunization", "ImmunizationEvaluation", "ImmunizationRecommendation", "ImplementationGuide", "InsurancePlan",
-    "Invoice", "Library", "Linkage", "Measure", "MeasureReport", "Media", "Medication", "MedicationAdministration",
-    "MedicationDispense", "MedicationKnowledge", "MedicationRequest", "MedicationStatement", "MedicinalProduct",
-    "MedicinalProductAuthorization", "MedicinalProductContraindication", "MedicinalProductIndication",
-    "MedicinalProductIngredient", "MedicinalProductInteraction", "MedicinalProductManufactured",
-    "MedicinalProductPackaged", "MedicinalProductPharmaceutical", "MedicinalProductUndesirableEffect",
-    "MessageDefinition", "MolecularSequence", "NamingSystem", "NutritionOrder", "ObservationDefinition",
-    "OperationDefinition", "OrganizationAffiliation", "PaymentNotice", "PaymentReconciliation", "Person",
-    "PlanDefinition", "RequestGroup", "ResearchDefinition", "ResearchElementDefinition", "ResearchStudy",
-    "ResearchSubject", "RiskAssessment", "RiskEvidenceSynthesis", "Schedule", "SearchParameter", "Slot", "Specimen",
-    "SpecimenDefinition", "StructureDefinition", "StructureMap", "Substance", "SubstanceNucleicAcid",
-    "SubstancePolymer", "SubstanceProtein", "SubstanceReferenceInformation", "SubstanceSourceMaterial",
-    "SubstanceSpecification", "SupplyDelivery", "SupplyRequest", "TerminologyCapabilities", "TestReport", "TestScript",
-    "ValueSet", "VerificationResult", "VisionPrescription",
 ))  # fmt: skip
 
 
@@ -64,23 +40,28 @@ class Definitions:
     """The types of one FHIR version. Immutable from outside; elements are made on first use."""
 
     def __init__(self, data: Mapping[str, Any]) -> None:
+        """Shape of the data: tests/support/make_definitions.py."""
         self._types: Mapping[str, Any] = data["types"]
+        self._codes: list[list[str]] = data["codes"]
+        self._lists: dict[int, frozenset[str]] = {}
         self._elements: dict[str, Mapping[str, Element]] = {}
+        self._choices: dict[str, Mapping[str, tuple[Element, ...]]] = {}
 
     def is_type(self, name: str) -> bool:
-        """Whether it is a primitive, a data type, a backbone element or a resource of the index."""
+        """Whether it is a primitive, a data type, a backbone element or a resource."""
         return name in PRIMITIVES or name in self._types
 
     def is_named(self, name: str) -> bool:
-        """Whether it is a type of R4, even one whose elements the index leaves out."""
-        return self.is_type(name) or name in _OTHER_RESOURCES
+        """Whether it is a type with a name of its own: no backbone element."""
+        entry = self._types.get(name)
+        return name in PRIMITIVES or (entry is not None and len(entry) == 2)
 
     def is_resource(self, name: str) -> bool:
         """Whether it is a resource type that can be written."""
         return self._descends(name, "Resource") and name not in ("Resource", "DomainResource")
 
     def resources(self) -> tuple[str, ...]:
-        """Every resource type of the index, in alphabetical order."""
+        """Every resource type, in alphabetical order."""
         return tuple(name for name in self._types if self.is_resource(name))
 
     def is_a(self, name: str, base: str) -> bool:
@@ -88,7 +69,7 @@ class Definitions:
         return name == base or self._descends(name, base)
 
     def _descends(self, name: str, base: str) -> bool:
-        while (entry := self._types.get(name)) is not None and (name := entry["base"]):
+        while (entry := self._types.get(name)) is not None and (name := entry[0]):
             if name == base:
                 return True
         return False
@@ -100,9 +81,23 @@ class Definitions:
             entry = self._types.get(type_name)
             known = {}
             if entry is not None:
-                known = dict(self.elements(entry["base"])) if entry["base"] else {}
-                known.update({name: _element(name, row) for name, row in entry["elements"].items()})
+                known = dict(self.elements(entry[0])) if entry[0] else {}
+                known.update({name: self._element(name, row) for name, row in entry[1].items()})
             self._elements[type_name] = known  # two threads may both build it; the results are equal
+        return known
+
+    def _element(self, name: str, row: str | list[Any]) -> Element:
+        if type(row) is str:
+            return Element(name, row, 0, False)
+        kind, minimum, many, choice, codes, targets = [*row, 0, 0, 0, 0, 0][:6]
+        return Element(name, kind, minimum, bool(many), choice or None, self._listed(codes), tuple(targets or ()))
+
+    def _listed(self, place: int) -> frozenset[str] | None:
+        if not place:
+            return None
+        known = self._lists.get(place)
+        if known is None:
+            known = self._lists[place] = frozenset(self._codes[place - 1])
         return known
 
     def element(self, type_name: str, name: str) -> Element | None:
@@ -111,20 +106,22 @@ class Definitions:
 
     def choices(self, type_name: str, name: str) -> tuple[Element, ...]:
         """The alternatives of a choice named without its type: `value` of an Observation."""
-        return tuple(element for element in self.elements(type_name).values() if element.choice == name)
-
-
-def _element(name: str, row: list[Any]) -> Element:
-    kind, minimum, many, choice, codes, targets = [*row, 0, 0, 0, 0, 0][:6]
-    return Element(
-        name, kind, minimum, bool(many), choice or None, frozenset(codes) if codes else None, tuple(targets or ())
-    )
+        known = self._choices.get(type_name)
+        if known is None:
+            found: dict[str, tuple[Element, ...]] = {}
+            for element in self.elements(type_name).values():
+                if element.choice:
+                    found[element.choice] = (*found.get(element.choice, ()), element)
+            known = self._choices[type_name] = found
+        return known.get(name, ())
 
 
 @cache
 def r4() -> Definitions:
-    """The index of R4 4.0.1 that ships with the package, read on first use.
+    """The index of R4 4.0.1 that ships with the package, read on first use (about 10 ms).
 
-    Source  fhir.resources R4B models, by tests/support/make_definitions.py
+    Source  the StructureDefinitions and value sets of HL7 FHIR R4 4.0.1 as r4/NOTICE says, by
+            tests/support/make_definitions.py
     """
-    return Definitions(reader.read_own(files("peerfhir.fhir").joinpath("definitions_r4.json").read_bytes()))
+    packed = Path(__file__).with_name("r4").joinpath("definitions.json.gz").read_bytes()
+    return Definitions(reader.read_own(gzip.decompress(packed)))
