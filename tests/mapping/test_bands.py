@@ -37,24 +37,24 @@ def one(text: str) -> Band:
     [(0, "minimal"), (4, "minimal"), (5, "mild"), (Decimal("4.99"), "minimal"), (Decimal("5.0"), "mild"), (99, "moderate"), (None, None)],
 )  # fmt: skip
 def test_a_number_gets_the_label_of_the_greatest_bound_not_above_it(value: Any, label: str | None) -> None:
-    assert one("{0: minimal, 5: mild, 10: moderate}").band(value) == label
+    assert one("{0: minimal, 5: mild, 10: moderate}").translate(value) == label
 
 
 def test_bounds_may_be_below_zero_and_have_digits() -> None:
     found = one('{"-1.5": low, "0.25": high}')
-    assert [found.band(Decimal(n)) for n in ("-1.5", "0.2", "0.25")] == ["low", "low", "high"]
+    assert [found.translate(Decimal(n)) for n in ("-1.5", "0.2", "0.25")] == ["low", "low", "high"]
 
 
 @pytest.mark.parametrize(("value", "code"), [(-1, "PM713"), ("5", "PM712"), (True, "PM712"), ([1], "PM712")])
 def test_a_number_below_every_bound_and_what_is_no_number_fail_the_record(value: Any, code: str) -> None:
     with pytest.raises(EvaluationProblem) as failed:
-        one("{0: minimal}").band(value)
+        one("{0: minimal}").translate(value)
     assert failed.value.rule == code
 
 
 def test_a_label_with_more_than_a_code_is_a_coding() -> None:
     found = one("{0: {code: N, system: own, display: Normal}, 5: {code: H, system: own}}")
-    assert found.band(7) == {"system": "http://own.example", "code": "H"}
+    assert found.translate(7) == {"system": "http://own.example", "code": "H"}
     given = Static(("integer",), "one", blank=False)
     assert found.output(given).kinds == ("Coding",)
     assert found.output(given).codes == frozenset("NH")
@@ -68,8 +68,8 @@ def test_only_numbers_can_have_a_band() -> None:
 
 
 def test_the_bands_of_an_instrument_are_taken_from_it() -> None:
-    assert one("{instrument: phq-9, score: total}").band(7) == "mild"
-    assert one("{instrument: phq-9}").band(0) == "minimal"
+    assert one("{instrument: phq-9, score: total}").translate(7) == "mild"
+    assert one("{instrument: phq-9}").translate(0) == "minimal"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_bands_of_an_instrument_are_taken_from_it() -> None:
 def test_bands_that_break_a_rule_are_refused_at_their_line(text: str, problem: str) -> None:
     found, errors = read(text)
     assert errors == [problem]
-    assert all(band.broken for band in found.values()) or problem.startswith(("PM007 1", "PM139", "PM002"))
+    assert all(one.broken for one in found.values()) or problem.startswith(("PM007 1", "PM139", "PM002"))
 
 
 def test_what_uses_broken_bands_has_no_further_problem() -> None:

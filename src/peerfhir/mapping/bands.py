@@ -24,7 +24,7 @@ OfInstrument = Callable[[str, str | None], Sequence[tuple[Decimal, str]] | None]
 
 @dataclass(frozen=True)
 class Band:
-    """One table of bands; `band` is what expressions call.
+    """One table of bands; `translate` is what expressions call.
 
     bounds  ascending
     labels  a text each, or a Coding each when some label has more than a code
@@ -46,7 +46,7 @@ class Band:
         """Whether results are Codings."""
         return any(one.system or one.display for one in self.labels)
 
-    def band(self, value: Any) -> Any:
+    def translate(self, value: Any) -> Any:
         """The label of one number: a text, or a Coding that must not be changed; None for no number.
 
         Raises  EvaluationProblem PM713 below the lowest band, PM712 for what is no number

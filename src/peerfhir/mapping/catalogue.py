@@ -10,11 +10,12 @@ from peerfhir.config import Mark, Node
 from peerfhir.fhir.definitions import r4
 from peerfhir.mapping import libraries as library_documents
 from peerfhir.mapping import overlay as overlay_documents
-from peerfhir.mapping import tables
+from peerfhir.mapping import concept_maps, tables
+from peerfhir.mapping.bands import Bands
 from peerfhir.mapping.check import Checked, Lists, check, check_library
 from peerfhir.mapping.codes import CodeMap, CodeMaps
 from peerfhir.mapping.document import Document, document_of
-from peerfhir.mapping.folder import Folder
+from peerfhir.mapping.folder import MAX_TABLE_BYTES, Folder
 from peerfhir.mapping.instruments import Form
 from peerfhir.mapping.libraries import Library, imported, with_libraries
 from peerfhir.mapping.overlay import Loss, Overlay
@@ -89,6 +90,7 @@ class _Surveyor:
     paths: dict[str, str] = field(default_factory=dict)
     loaded: dict[str, Loaded] = field(default_factory=dict)
     told: dict[str, frozenset[tuple[Mark, str, str]]] = field(default_factory=dict)
+    concept_maps: Mapping[str, Path] | None = None
 
     def survey(self) -> Survey:
         if not self.folder.exists:
@@ -222,13 +224,28 @@ class _Surveyor:
             used.update([found[0]] if found else [])
             return found
 
-        reader = CodeMaps(document.systems, problems, beside)
+        def canonical(url: str) -> tuple[str, str] | None:
+            path = self._canonicals().get(url)
+            text = self.folder.read(path, document.mark, "conceptMaps", problems, MAX_TABLE_BYTES) if path else None
+            if path is None or text is None:
+                return None
+            used.add(self.folder.label(path))
+            return self.folder.label(path), text
+
+        reader = CodeMaps(document.systems, problems, beside, canonical)
         found: dict[str, CodeMap] = {}
         for name, node in document.code_maps.items():
             mark = document.code_map_marks[name]
             broken = CodeMap(name, mark, {}, {}, provided=True, broken=True)
             found[name] = reader.read(name, node, mark) or broken
-        return found, Lists(tables.read(document.tables, beside, problems), self.instruments)
+        bands = Bands(reader, problems).read(document.bands.items, document.bands.marks)
+        return found, Lists(tables.read(document.tables, beside, problems), bands, self.instruments)
+
+    def _canonicals(self) -> Mapping[str, Path]:
+        """The ConceptMaps below the folder, listed when the first canonical is asked for."""
+        if self.concept_maps is None:
+            self.concept_maps = concept_maps.index(self.root)
+        return self.concept_maps
 
 
 _NOTHING = Node("map", {}, Mark("", 1, 1))

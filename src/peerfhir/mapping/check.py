@@ -10,6 +10,7 @@ from peerfhir.config import Node as Yaml
 from peerfhir.fhir.definitions import Definitions
 from peerfhir.fhir.fhirpath.problems import nearest
 from peerfhir.fhir.fhirpath.types import Scope, Static
+from peerfhir.mapping.bands import Band
 from peerfhir.mapping.codes import CodeMap
 from peerfhir.mapping.document import Document, keys
 from peerfhir.mapping.fields import Declarations, Field, Fields
@@ -40,9 +41,10 @@ class Checked:
 
 @dataclass(frozen=True)
 class Lists:
-    """What stands beside the template: tables of the document, instruments of the site."""
+    """What stands beside the template: tables and bands of the document, instruments of the site."""
 
     tables: Mapping[str, Table] = field(default_factory=dict)
+    bands: Mapping[str, Band] = field(default_factory=dict)
     forms: Mapping[str, Form] = field(default_factory=dict)
 
 
@@ -141,7 +143,9 @@ class _Checker:
         shape = source.fields if not source.type else None
         root = Static((source.type or "object",), "one", shape, sure=not source.type)
         constants = {"canonical": self._canonical}
-        return Scope(root, self._definitions, {}, constants, self._document.systems, self._code_maps)
+        return Scope(
+            root, self._definitions, {}, constants, self._document.systems, self._code_maps, self._lists.bands
+        )
 
     def _fragments(self, rows: Rows) -> dict[str, Fragment]:
         found = fragments_of(self._document.fragments, self._definitions, self._problems)

@@ -16,6 +16,7 @@ from peerfhir.mapping.problems import Problems
 
 Json = Any
 Canonical = Callable[[str], tuple[str, str] | None]
+MAX_BYTES = 16 * 1024 * 1024
 _MODES = ("fixed", "provided", "other-map")
 _EQUIVALENCE = "urn:peerfhir:code-map:equivalence"  # on `unmapped`, which R4 gives none
 _COMMENT = "urn:peerfhir:code-map:comment"
@@ -37,7 +38,7 @@ def index(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.conceptmap.json")):
         try:
-            resource = reader.read(path.read_bytes())
+            resource = reader.read(path.read_bytes(), max_bytes=MAX_BYTES)
         except (BadBody, BodyTooLarge, OSError):
             continue  # a document that names it will tell
         url = resource.get("url") if isinstance(resource, dict) else None
@@ -61,7 +62,7 @@ class _Reader:
     def read(self, text: str, seen: frozenset[str]) -> Found | None:
         before = len(self._problems.errors)
         try:
-            resource = reader.read(text.encode("utf-8"))
+            resource = reader.read(text.encode("utf-8"), max_bytes=MAX_BYTES)
         except (BadBody, BodyTooLarge) as problem:
             line, _, column = (problem.place or "1:1").partition(":")
             self._problems.add(
