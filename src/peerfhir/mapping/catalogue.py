@@ -8,9 +8,9 @@ from pathlib import Path
 
 from peerfhir.config import Mark, Node
 from peerfhir.fhir.definitions import r4
+from peerfhir.mapping import concept_maps, tables
 from peerfhir.mapping import libraries as library_documents
 from peerfhir.mapping import overlay as overlay_documents
-from peerfhir.mapping import concept_maps, tables
 from peerfhir.mapping.bands import Bands
 from peerfhir.mapping.check import Checked, Lists, check, check_library
 from peerfhir.mapping.codes import CodeMap, CodeMaps
