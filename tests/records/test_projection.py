@@ -77,6 +77,21 @@ def test_what_a_hospital_sent_stays_its_own_when_we_bring_it_up_to_date(
     assert stored.resource["status"] == "accepted"
 
 
+@pytest.mark.parametrize("mistake", [KeyError("Ana"), RecursionError(), TypeError("Ana"), ZeroDivisionError()])
+def test_a_mistake_of_ours_keeps_the_record_too_and_says_nothing_of_it(
+    open_office: Callable[..., Office], engine: Engine, maker: made.Maker, mistake: Exception, caplog: Any
+) -> None:
+    def show(record: Any, context: Any) -> list[Projected]:
+        raise mistake
+
+    with open_office(show).work(made.actor()) as work:
+        who = work.save_person(made.person(maker))
+    (row,) = rows(engine, schema.outbox_message)
+    assert (row["state"], row["reason"], row["record_id"]) == ("parked", "mapping-failed", who.id)
+    assert type(mistake).__name__ in caplog.text
+    assert "Ana" not in caplog.text + row["advice"]
+
+
 @pytest.mark.parametrize("fault", [MappingFailed("a rule broke", place="x.map.yaml:3:5"), InvalidResource((), "no")])
 def test_a_broken_mapping_parks_the_projection_and_keeps_the_record(
     open_office: Callable[..., Office], engine: Engine, maker: made.Maker, fault: Exception
@@ -129,18 +144,18 @@ def test_the_place_of_a_broken_mapping_is_shown_without_a_value(
     assert row["person_id"] == who.id
 
 
-def test_any_other_fault_of_a_projector_is_ours_and_keeps_nothing(
+def test_a_fault_of_the_machine_breaks_the_work_off_and_keeps_nothing(
     open_office: Callable[..., Office], engine: Engine, maker: made.Maker
 ) -> None:
     def show(record: Any, context: Any) -> list[Projected]:
-        raise KeyError("x")
+        raise OSError("x")
 
     def step() -> None:
         with open_office(show).work(made.actor()) as work:
             work.save_person(made.person(maker))
 
     before = sizes(engine)
-    with pytest.raises(KeyError):
+    with pytest.raises(OSError):
         step()
     assert sizes(engine) == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -30,6 +31,11 @@ from peerfhir.records.database import writing
 from peerfhir.records.projection import Projector
 from peerfhir.records.schema import outbox_message
 from peerfhir.records.versions import Noun, Record
+
+_log = logging.getLogger(__name__)
+
+# What a mistake in a program raises. The database and the wire raise others, and those break the work off.
+_MISTAKES = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, AssertionError)
 
 R = TypeVar("R", bound=Record)
 
@@ -371,6 +377,10 @@ class Work:
             shown = self._office.project(projection.outward(record), self)
         except (MappingFailed, InvalidResource) as fault:
             return fault
+        except _MISTAKES as mistake:
+            # the kind alone: the text of an exception may hold a value
+            _log.error("projection of a %s: %s", type(record).__name__, type(mistake).__name__)
+            return MappingFailed("A mistake of ours kept this record from being shown; the log names its kind.")
         for one in shown:
             self._shelf.put(one)
         return None
