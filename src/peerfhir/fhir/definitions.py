@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from os import path
 from typing import Any
-
-from peerfhir.fhir import reader
 
 PRIMITIVES = frozenset((
     "base64Binary", "boolean", "canonical", "code", "date", "dateTime", "decimal", "id", "instant", "integer",
@@ -123,5 +120,9 @@ def r4() -> Definitions:
     Source  the StructureDefinitions and value sets of HL7 FHIR R4 4.0.1 as r4/NOTICE says, by
             tests/support/make_definitions.py
     """
-    packed = Path(__file__).with_name("r4").joinpath("definitions.json.gz").read_bytes()
-    return Definitions(reader.read_own(gzip.decompress(packed)))
+    import gzip  # this and the reader are needed once, and not by a command that reads no FHIR
+
+    from peerfhir.fhir import reader
+
+    with gzip.open(path.join(path.dirname(__file__), "r4", "definitions.json.gz")) as packed:
+        return Definitions(reader.read_own(packed.read()))

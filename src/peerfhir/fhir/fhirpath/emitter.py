@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
+from typing import NamedTuple
 
 from peerfhir.fhir.fhirpath import calls, operations, units
 from peerfhir.fhir.fhirpath.kinds import below, is_known, of_system
@@ -46,8 +47,7 @@ _TEMPORAL = {"date": "Date", "dateTime": "DateTime", "time": "Time"}
 _NOT_SUPPORTED = frozenset(("terminologies", "server", "factory"))
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """Where an expression begins.
 
     context    the value it is started on

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One word of an expression.
 
     kind    name | quoted-name | string | number | date | dateTime | time | variable | symbol | end

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from peerfhir.fhir.definitions import PRIMITIVES, Definitions
 from peerfhir.fhir.fhirpath import temporal
@@ -52,8 +52,7 @@ class Item:
         self.parent = parent
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """One JSON key below a type. `beside`: the key of its id and extensions, for a primitive."""
 
     key: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from peerfhir.fhir.fhirpath.lexer import Token, tokens
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem
@@ -15,8 +16,7 @@ MAX_NESTED = 60  # brackets inside each other
 MAX_DEPTH = 100  # of the finished tree: a long path or chain of operators
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(NamedTuple):
     """A constant. kind: string | integer | decimal | boolean | date | dateTime | time | empty."""
 
     kind: str
@@ -24,8 +24,7 @@ class Literal:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
+class Quantity(NamedTuple):
     """A number with a unit: 4 days, 5 'mg'."""
 
     value: Decimal
@@ -33,24 +32,21 @@ class Quantity:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """%name."""
 
     name: str
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Special:
+class Special(NamedTuple):
     """$this, $index or $total."""
 
     name: str
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A name, alone (base None) or after a point."""
 
     base: Expression | None
@@ -59,8 +55,7 @@ class Member:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A function, alone or after a point."""
 
     base: Expression | None
@@ -78,8 +73,7 @@ class Index:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unary:
+class Unary(NamedTuple):
     """A sign before an operand."""
 
     operator: str
@@ -87,8 +81,7 @@ class Unary:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+class Binary(NamedTuple):
     """Two operands with an operator between; offset is the operator's."""
 
     operator: str
@@ -97,8 +90,7 @@ class Binary:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class TypeTest:
+class TypeTest(NamedTuple):
     """`is` or `as` with a type name."""
 
     operator: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from peerfhir.errors import Fault
 
@@ -44,5 +43,7 @@ class EvaluationProblem(Fault):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint naming the known word most like `name`, or ""."""
+    from difflib import get_close_matches  # only a mistake needs it
+
     found = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean '{found[0]}'?" if found else ""

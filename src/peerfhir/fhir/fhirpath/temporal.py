@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from calendar import monthrange
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
@@ -174,13 +173,20 @@ def moved(value: Temporal, amount: Decimal, unit: str) -> Temporal:
     return _moved_seconds(value, seconds)
 
 
+def _days(year: int, month: int) -> int:
+    """How many days a month has."""
+    if month == 2:
+        return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
+    return 30 if month in (4, 6, 9, 11) else 31
+
+
 def _moved_months(value: Temporal, months: int) -> Temporal:
     year, month = int(value.parts[0]), int(value.parts[1]) if len(value.parts) > 1 else 1
     total = year * 12 + month - 1 + months
     year, month = total // 12, total % 12 + 1
     if not 1 <= year <= 9999:
         raise EvaluationProblem("PM712", "a date leaves the calendar")
-    day = (min(int(value.parts[2]), monthrange(year, month)[1]),) if len(value.parts) > 2 else ()
+    day = (min(int(value.parts[2]), _days(year, month)),) if len(value.parts) > 2 else ()
     return replace(value, parts=(year, month, *day, *value.parts[3:])[: len(value.parts)])
 
 
@@ -217,7 +223,7 @@ def boundary(value: Temporal, digits: int | None, high: bool) -> Temporal | None
         if len(parts) < 2:
             parts.append(12 if high else 1)
         if len(parts) < 3:
-            parts.append(monthrange(int(parts[0]), int(parts[1]))[1] if high else 1)
+            parts.append(_days(int(parts[0]), int(parts[1])) if high else 1)
     for name in _STEPS[value.kind][len(parts) :]:
         parts.append(_LIMITS[name] - 1 if high else 0)
     if value.kind != "Date":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from functools import lru_cache
+from typing import NamedTuple
 
 # decimal arithmetic everywhere; 28 digits as the standard asks, and more than a Long between steps
 EXACT = Context(prec=40, rounding=ROUND_HALF_UP, traps=[InvalidOperation, DivisionByZero, Overflow])
@@ -55,8 +55,7 @@ _WORDS = re.compile(r"[./()]|\{[!-z|~]*\}|(?:10[*^]|[A-Za-z%]|\[[^\[\]{}\s]+\]|_
 _ATOM = re.compile(r"(10[*^]|[A-Za-z%_'\[\]^0-9]*?[A-Za-z%\]'])([+-]?[0-9]+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """So many times a product of base units to a power."""
 
     factor: Decimal
