@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jsonschema_rs
@@ -25,10 +25,13 @@ _ELSE = "This is not what FHIR R4 says for this element."
 
 
 class Compiled:
-    """One schema, ready to run. Safe to share between threads."""
+    """One schema of several types and profiles, ready to run. Safe to share between threads.
 
-    def __init__(self, base: Base, type_name: str, schema: Schema) -> None:
-        self._base, self._type = base, type_name
+    What is asked stands under its name: `{"Task": resource}`, or `{url of a profile: resource}`.
+    """
+
+    def __init__(self, base: Base, schema: Schema, type_of: Callable[[str], str | None]) -> None:
+        self._base, self._type_of = base, type_of
         self._says: dict[tuple[str | int, ...], Say] = {}
         plain = _without_says(schema, (), self._says)
         self._validator = jsonschema_rs.validator_for(
@@ -36,13 +39,13 @@ class Compiled:
         )
         self.is_valid = self._validator.is_valid
 
-    def findings(self, resource: Json, path: str, *, strict: bool) -> Iterator[Finding]:
+    def findings(self, named: Mapping[str, Json], path: str, *, strict: bool) -> Iterator[Finding]:
         """What fails, in words of ours.
 
         path    FHIRPath of the resource in what was sent
         strict  a reference to a wrong type is an error: for what we send; else a warning
         """
-        for error in self._validator.iter_errors(resource):
+        for error in self._validator.iter_errors(named):
             for one in self._of(error):
                 if one.severity == "target":
                     one = Finding("error" if strict else "warning", one.code, one.expression, one.text)
@@ -88,8 +91,9 @@ class Compiled:
 
     def _expression(self, path: list[str | int]) -> str:
         """The place as FHIRPath: `_given` is `given`, `valueQuantity` is `value` where it is a choice."""
-        made, type_name = self._type, self._type
-        for step in path:
+        name = str(path[0])
+        made = type_name = self._type_of(name) or name
+        for step in path[1:]:
             if isinstance(step, int):
                 made += f"[{step}]"
                 continue

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from peerfhir.fhir import invariants, references, referral, scan
-from peerfhir.fhir.compiled import Compiled
 from peerfhir.fhir.issues import Finding
 from peerfhir.fhir.nesting import nested, without
 from peerfhir.fhir.pathrules import PathRules
 from peerfhir.fhir.places import spoken
 from peerfhir.fhir.profiles import Profiles
 from peerfhir.fhir.reader import Json
-from peerfhir.fhir.schema import Base, Schema, Types
+from peerfhir.fhir.schema import Base
+from peerfhir.fhir.shelves import Shelves
 
 MAX_FINDINGS = 200
 _MAX_DEPTH = 80
@@ -33,18 +33,13 @@ class _Asked:
 
 
 class Judge:
-    """Everything that is known about right and wrong: the base, and the profiles of a site. Made once, then shared.
-
-    Each pair of type and profiles has a schema of its own, made on first use (10-40 ms). Measured, one schema with all
-    types behind `if/then` costs ten times as much to make: hence a resource inside a resource is
-    asked by itself.
-    """
+    """Everything that is known about right and wrong: the base, and the profiles of a site. Made once, then shared."""
 
     def __init__(self, base: Base, profiles: Profiles | None = None) -> None:
         self.base = base
         self.profiles = profiles or Profiles(base)
-        self._compiled: dict[tuple[str, tuple[str, ...]], Compiled] = {}
-        self._rules = PathRules(base, self.profiles.terminology)
+        self._shelves = Shelves(base, self.profiles)
+        self._rules = PathRules(self.profiles.terminology)
         self._extended = frozenset(url for url in self.profiles.extensions if self.profiles.constraints(url))
         self._has_constraints = any(self.profiles.constraints(url) for url in self.profiles.urls())
 
@@ -64,9 +59,12 @@ class Judge:
         self._judge(resource, path, tuple(profiles), asked, 0)
         return list(dict.fromkeys(asked.found))[:MAX_FINDINGS] if asked.found else []
 
-    def compiled(self, resource: Json) -> Compiled:
-        """The schema that a resource of R4 is held against."""
-        return self._compiled_for(resource["resourceType"], self._claimed(resource, "", (), []))
+    def is_built_right(self, resource: Json) -> bool:
+        """Whether the schemas alone accept a resource of R4 without resources in it; for measuring."""
+        name = resource["resourceType"]
+        return bool(
+            self._shelves.of(name).is_valid(dict.fromkeys(self._claimed(resource, "", (), []) or (name,), resource))
+        )
 
     def _judge(self, resource: Json, path: str, also: tuple[str, ...], asked: _Asked, depth: int) -> None:
         found = asked.found
@@ -84,11 +82,12 @@ class Judge:
             asked.full_urls = _full_urls(shell)
         before = len(found)
         claims = self._claimed(resource, path, also, found)
-        compiled = self._compiled_for(name, claims)
+        compiled = self._shelves.of(name)
+        named = dict.fromkeys(claims or (name,), shell)
         try:
-            is_valid = compiled.is_valid(shell)
+            is_valid = compiled.is_valid(named)
             if not is_valid:
-                found += compiled.findings(shell, path, strict=asked.strict)
+                found += compiled.findings(named, path, strict=asked.strict)
         except (ValueError, TypeError, RecursionError):  # the engine's own limit of depth, or what no JSON can hold
             found.append(Finding("error", "too-costly", path, "This is nested deeper than can be judged."))
             return
@@ -153,34 +152,11 @@ class Judge:
                 found.append(Finding("information", "not-supported", place, text))
         return tuple(dict.fromkeys(known))
 
-    def _compiled_for(self, name: str, profiles: tuple[str, ...]) -> Compiled:
-        compiled = self._compiled.get((name, profiles))
-        if compiled is None:  # two threads may both make it; the results are equal
-            compiled = self._compiled[name, profiles] = Compiled(self.base, name, self._schema(name, profiles))
-        return compiled
-
-    def _schema(self, name: str, profiles: tuple[str, ...]) -> Schema:
-        defs: dict[str, Schema] = {}
-        defs[name] = Types(self.base, self.base.terminology, defs).resource(name)
-        made: Schema = {"$ref": f"#/$defs/{name}", "$defs": defs}
-        if profiles:
-            made["allOf"] = [self.profiles.overlay(url, defs) for url in profiles]
-        known = self.profiles.extensions
-        if known and "Extension" in defs:
-            each = [{"if": _url_in([url]), "then": self.profiles.overlay(url, defs)} for url in known]
-            rules = [*defs["Extension"]["allOf"], {"if": _url_in(known), "then": {"allOf": each}}]
-            defs["Extension"] = {**defs["Extension"], "allOf": rules}
-        return made
-
 
 def _full_urls(bundle: dict[str, Any]) -> frozenset[str]:
     entries = bundle.get("entry")
     urls = [one.get("fullUrl") for one in entries if type(one) is dict] if type(entries) is list else []
     return frozenset(url for url in urls if type(url) is str)
-
-
-def _url_in(urls: Sequence[str]) -> Schema:
-    return {"properties": {"url": {"enum": list(urls)}}}
 
 
 def _extensions(node: Mapping[str, Any], path: str, urls: frozenset[str]) -> Iterator[tuple[str, Any]]:

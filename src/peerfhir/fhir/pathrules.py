@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from typing import Any
 
 import jsonschema_rs
 
 from peerfhir.fhir.constraints import Constraint
-from peerfhir.fhir.definitions import Definitions
+from peerfhir.fhir.definitions import PRIMITIVES, r4
 from peerfhir.fhir.fhirpath.dialects import STANDARD
 from peerfhir.fhir.fhirpath.environment import Environment
-from peerfhir.fhir.fhirpath.model import Item, Model, plain
+from peerfhir.fhir.fhirpath.model import Item, model_of, plain
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem, ExpressionProblem
 from peerfhir.fhir.fhirpath.standard import Path, path
 from peerfhir.fhir.fhirpath.types import OPEN, Scope, Static
 from peerfhir.fhir.issues import Finding
 from peerfhir.fhir.reader import Json
-from peerfhir.fhir.schema import PRIMITIVES, Base, Schema, Slot
+from peerfhir.fhir.schema import Schema
 from peerfhir.fhir.terminology import Answer, Terminology
 
 _MOST_WORDS = 300
-_QUANTITIES = ("Age", "Count", "Distance", "Duration", "SimpleQuantity", "MoneyQuantity")
 
 
 class PathRules:
     """The invariants of profiles, each compiled on first use. Safe to share between threads."""
 
-    def __init__(self, base: Base, terminology: Terminology) -> None:
-        self._base, self._terminology = base, terminology
+    def __init__(self, terminology: Terminology) -> None:
+        self._terminology = terminology
         self._paths: dict[tuple[str, str], Path | None] = {}
         self._slices: dict[str, Any] = {}
 
@@ -50,7 +48,7 @@ class PathRules:
         unknown: list[bool] = []
         if compiled is not None:
             environment = Environment(
-                self._model, resource=_resource(item, resource), root=whole, member_of=self._member(unknown)
+                model_of(r4()), resource=_resource(item, resource), root=whole, member_of=self._member(unknown)
             )
             try:
                 if _holds(compiled(item, environment)):
@@ -78,9 +76,9 @@ class PathRules:
         if (expression, kind) not in self._paths:
             # a name that the type has not is nothing for HL7's validator: then it is read without knowing the type
             for root in (Static((kind,), "one", sure=False), OPEN):
-                scope = Scope(root, self._definitions, strict=False, dialect=STANDARD)
+                scope = Scope(root, r4(), strict=False, dialect=STANDARD)
                 try:
-                    self._paths[expression, kind] = path(expression, scope, self._model)
+                    self._paths[expression, kind] = path(expression, scope, model_of(r4()))
                     break
                 except ExpressionProblem:
                     self._paths[expression, kind] = None
@@ -98,6 +96,8 @@ class PathRules:
         node = item.value
         if type(node) is not dict or (key not in node and f"_{key}" not in node):
             return
+        element = r4().element(item.kind, key)  # backbone elements have names of their own there
+        kind = element.type if element is not None else kind
         value, beside = node.get(key), node.get(f"_{key}") if kind in PRIMITIVES else None
         if type(value) is not list and type(beside) is not list:
             if match is None or self._belongs(match, value):
@@ -115,33 +115,6 @@ class PathRules:
         if mark not in self._slices:
             self._slices[mark] = jsonschema_rs.validator_for(match, offline=True)
         return bool(self._slices[mark].is_valid(value))
-
-    @cached_property
-    def _model(self) -> Model:
-        return Model(self._definitions)
-
-    @cached_property
-    def _definitions(self) -> Definitions:
-        """All types of the base, as FHIRPath reads them; the index it has by itself knows fewer."""
-        return Definitions({"types": {name: self._entry(name) for name in self._base.names}})
-
-    def _entry(self, name: str) -> Json:
-        return {"base": self._parent(name), "elements": {
-            key: _row(slot, kind) for key, (slot, kind) in self._base.keys(name).items()
-        }}  # fmt: skip
-
-    def _parent(self, name: str) -> str | None:
-        if name in ("Element", "Resource"):
-            return None
-        if name in self._base.resources:
-            return "Resource" if name in ("Binary", "Bundle", "Parameters") else "DomainResource"
-        if "." in name:
-            return "BackboneElement"
-        return "Resource" if name == "DomainResource" else "Quantity" if name in _QUANTITIES else "Element"
-
-
-def _row(slot: Slot, kind: str) -> list[Any]:
-    return [kind, slot.minimum, int(slot.many), slot.stem if slot.is_choice else 0, 0, 0]
 
 
 def _kind(kind: str, value: Json) -> str:

@@ -116,11 +116,6 @@ class Base:
         rows = (row for one in self._types.values() for row in one["elements"])
         return frozenset(row[0].replace("[x]", tail) for row in rows for kind, tail in kinds.items() if kind in row[3])
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every type that has elements."""
-        return tuple(self._types)
-
     def is_type(self, name: str) -> bool:
         """Whether it has elements: a data type, a backbone element or a resource."""
         return name in self._types
