@@ -21,6 +21,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from peerfhir.wiring import House
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
@@ -50,11 +54,29 @@ class Served:
     journal: str
     process: subprocess.Popen[bytes]
     seconds_to_ready: float
+    config: Path
+    environment: dict[str, str]
+
+
+def wait(port: int) -> float:
+    """Seconds from now until a server at this port is ready."""
+    began = time.monotonic()
+    while time.monotonic() - began < 30:
+        try:
+            if ask(port, "GET", "/readyz")[0] == 200:
+                return time.monotonic() - began
+        except OSError:
+            pass
+        time.sleep(0.01)
+    raise RuntimeError("the server did not come up")
 
 
 @contextmanager
-def served() -> Iterator[Served]:
-    """The shipped server command on a new SQLite database, with one client and its token."""
+def served(prepare: Callable[[House], None] | None = None) -> Iterator[Served]:
+    """The shipped server command on a new SQLite database, with one client and its token.
+
+    prepare  fills the database before the server starts
+    """
     from peerfhir.records.database import journal
     from peerfhir.wiring import House
 
@@ -75,26 +97,17 @@ def served() -> Iterator[Served]:
     house.migrate()
     ident, secret = house.add_client("bench", "system/*.cruds", endpoint=ENDPOINT)
     mode = journal(house.engine)
+    if prepare is not None:
+        prepare(house)
     house.engine.dispose()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PEERFHIR_")} | ours
     environment["PYTHONPATH"] = str(ROOT / "src")
-    began = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", "peerfhir.cli", "serve", "--config", str(folder / "config")],
         env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        while True:
-            try:
-                status, _ = ask(port, "GET", "/readyz")
-                if status == 200:
-                    break
-            except OSError:
-                pass
-            if time.monotonic() - began > 30:
-                raise RuntimeError("the server did not come up")
-            time.sleep(0.01)
-        ready = time.monotonic() - began
+        ready = wait(port)
         basic = base64.b64encode(f"{ident}:{secret}".encode()).decode()
         form = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": "system/*.cruds"})
         status, answer = ask(
@@ -102,7 +115,7 @@ def served() -> Iterator[Served]:
             {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"Basic {basic}"},
         )  # fmt: skip
         assert status == 200, answer
-        yield Served(port, json.loads(answer)["access_token"], mode, process, ready)
+        yield Served(port, json.loads(answer)["access_token"], mode, process, ready, folder / "config", environment)
     finally:
         process.terminate()
         try:
