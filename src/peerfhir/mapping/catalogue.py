@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 from peerfhir.config import Mark, Node
@@ -60,13 +61,16 @@ class Survey:
     paths: Mapping[str, str]
 
 
-def survey(root: Path, *, canonical: str, instruments: Mapping[str, Form] | None = None) -> Survey:
+def survey(
+    root: Path, *, canonical: str, instruments: Mapping[str, Form] | None = None, folder: Folder | None = None
+) -> Survey:
     """Read and check every document below `mappings/`.
 
     canonical    base of our own canonicals: ${canonical} in URIs, %canonical in expressions
     instruments  the questionnaires that mappings may name
+    folder       reads the files of `root`, where some of them are not as they are on disk
     """
-    return _Surveyor(Folder(root), root, canonical, instruments or {}).survey()
+    return _Surveyor(folder or Folder(root), root, canonical, instruments or {}).survey()
 
 
 @dataclass
@@ -238,7 +242,7 @@ class _Surveyor:
             mark = document.code_map_marks[name]
             broken = CodeMap(name, mark, {}, {}, provided=True, broken=True)
             found[name] = reader.read(name, node, mark) or broken
-        bands = Bands(reader, problems).read(document.bands.items, document.bands.marks)
+        bands = Bands(reader, problems, self._bands_of).read(document.bands.items, document.bands.marks)
         return found, Lists(tables.read(document.tables, beside, problems), bands, self.instruments)
 
     def _canonicals(self) -> Mapping[str, Path]:
@@ -246,6 +250,10 @@ class _Surveyor:
         if self.concept_maps is None:
             self.concept_maps = concept_maps.index(self.root)
         return self.concept_maps
+
+    def _bands_of(self, instrument: str, score: str | None) -> Sequence[tuple[Decimal, str]] | None:
+        form = self.instruments.get(instrument)
+        return None if form is None else form.bands_of(score)
 
 
 _NOTHING = Node("map", {}, Mark("", 1, 1))
