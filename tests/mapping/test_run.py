@@ -12,8 +12,9 @@ import pytest
 
 from peerfhir.errors import MappingFailed
 from peerfhir.fhir import model
+from peerfhir.mapping.evaluation import MAX_TURNS, CarefulRun
 from peerfhir.mapping.registry import Mappings
-from peerfhir.mapping.run import MAX_TURNS, Program, Result, _CarefulRun
+from peerfhir.mapping.run import Program, Result
 from tests.mapping import samples
 from tests.support.mapping_folder import load
 
@@ -185,7 +186,7 @@ def test_a_record_is_not_changed_and_shares_nothing_with_what_is_made() -> None:
 
 def careful(program: Program, record: Any) -> Any:
     """The result of the build that records fall back to when they fail."""
-    run = _CarefulRun(program._careful.rules)
+    run = CarefulRun(program._careful.rules)
     made = program._careful.function(program._typed(record), run)
     assert not run.found
     return made

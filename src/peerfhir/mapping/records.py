@@ -53,6 +53,11 @@ class RecordReader:
         if self._is_text and isinstance(raw, (list, tuple)) and len(raw) == 1:
             raw = raw[0]  # a form gives a list for every name
         before = len(problems)
+        if self._is_text and isinstance(raw, (list, tuple)) and raw:
+            problems.append(
+                Problem(field.mark, "PM711", f"{where}/{field.key}", "one value is expected, more are there")
+            )
+            return None
         value = self._one(field, raw, f"{where}/{field.key}", problems)
         if value is None and field.required and len(problems) == before:
             problems.append(Problem(field.mark, "PM701", f"{where}/{field.key}", "a required field has no value"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,17 +12,13 @@ from peerfhir.errors import MappingFailed
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping.check import Checked
 from peerfhir.mapping.compile import Compiled, compiled
-from peerfhir.mapping.identity import record_key
+from peerfhir.mapping.evaluation import MAX_OUTPUT, MAX_PROBLEMS, MAX_RESOURCES, MAX_TURNS, CarefulRun, Run, written
 from peerfhir.mapping.problems import Problem
 from peerfhir.mapping.quick import Quick, of_cells, of_objects
 from peerfhir.mapping.source import RecordReader, Source
-from peerfhir.mapping.tree import Rule
 
 Json = Any
-MAX_PROBLEMS = 20
-MAX_TURNS = 10_000  # of all $each of one record together
-MAX_RESOURCES = 1_000
-MAX_SECONDS = 0.25  # of work on one record, not of waiting; asked at every $each
+__all__ = ["MAX_PROBLEMS", "MAX_RESOURCES", "MAX_TURNS", "Entry", "Program", "RecordFailed", "Result"]
 
 _ADVICE = "Mend the mapping or the record, then run it again."
 
@@ -95,51 +90,6 @@ class Result:
         return {"resourceType": "Bundle", "type": kind, "entry": entries}
 
 
-class _Run:
-    """One evaluation: counts turns; the first error ends it. `now` is when the record was accepted."""
-
-    record_key = staticmethod(record_key)
-
-    def __init__(self, now: datetime | None = None) -> None:
-        self._turns = 0
-        self._started = -1.0
-        self.now = now
-
-    def turns(self, items: Sequence[Any]) -> Sequence[Any]:
-        """The items of a $each, counted."""
-        self._turns += len(items)
-        if self._turns > MAX_TURNS:
-            raise EvaluationProblem("PM750", f"the record needs more than {MAX_TURNS} turns of $each")
-        work = time.thread_time()  # of this thread alone: a busy machine refuses nothing
-        if self._started < 0:
-            self._started = work
-        elif work - self._started > MAX_SECONDS:
-            raise EvaluationProblem("PM750", f"the record needs more than {MAX_SECONDS} seconds of work")
-        return items
-
-    def missing(self, rule: int) -> None:
-        """A required element is empty."""
-        raise EvaluationProblem("PM722", "a required element is empty")
-
-
-class _CarefulRun(_Run):
-    """One evaluation that goes on after an error and notes each with its rule."""
-
-    def __init__(self, rules: Sequence[Rule], now: datetime | None = None) -> None:
-        super().__init__(now)
-        self._rules = rules
-        self.found: list[Problem] = []
-
-    def note(self, rule: int, problem: EvaluationProblem) -> None:
-        """A rule failed."""
-        at = self._rules[rule]
-        if len(self.found) < MAX_PROBLEMS:
-            self.found.append(Problem(at.mark, problem.rule, at.address, problem.what))
-
-    def missing(self, rule: int) -> None:
-        self.note(rule, EvaluationProblem("PM722", "a required element is empty"))
-
-
 class Program:
     """One mapping, ready to run. Immutable; any number of threads may run it."""
 
@@ -183,8 +133,9 @@ class Program:
 
     def run_typed(self, typed: Json, *, now: datetime | None = None) -> Result:
         """Map a record that was read already; else as `run`."""
+        run = Run(typed, now)
         try:
-            made = self._plain.function(typed, _Run(now))
+            made = self._plain.function(typed, run)
         except EvaluationProblem:
             raise self._failed(typed, now) from None
         except Exception as fault:
@@ -192,7 +143,7 @@ class Program:
         if self._checked.template.record is not None:
             return Result((), "none", made)
         entries = tuple([Entry(*one) for one in made])
-        self._check_entries(entries)
+        self._check_entries(entries, run)
         return Result(entries, self._checked.document.bundle, {})
 
     def row_reader(self, columns: Sequence[str]) -> Quick:
@@ -229,7 +180,7 @@ class Program:
         return typed
 
     def _failed(self, typed: Json, now: datetime | None) -> MappingFailed:
-        run = _CarefulRun(self._careful.rules, now)
+        run = CarefulRun(self._careful.rules, typed, now)
         try:
             self._careful.function(typed, run)
         except EvaluationProblem as problem:
@@ -239,7 +190,7 @@ class Program:
         first = [problem for problem in run.found if problem.code != "PM722"]
         return RecordFailed(first or run.found or [self._at_source("PM790", "a rule failed and cannot be named")])
 
-    def _check_entries(self, entries: Sequence[Entry]) -> None:
+    def _check_entries(self, entries: Sequence[Entry], run: Run) -> None:
         urls = {entry.full_url for entry in entries if entry.full_url is not None}
         if len(urls) != sum(entry.full_url is not None for entry in entries):
             raise RecordFailed(
@@ -247,6 +198,8 @@ class Program:
             )
         if len(entries) > MAX_RESOURCES:
             raise RecordFailed([self._at_source("PM750", f"the record makes more than {MAX_RESOURCES} resources")])
+        if run.is_large and written([entry.resource for entry in entries]) > MAX_OUTPUT:
+            raise RecordFailed([self._at_source("PM750", f"the record makes more than {MAX_OUTPUT} characters")])
 
     def _at_source(self, code: str, what: str) -> Problem:
         return Problem(self._checked.document.source.mark, code, "", what)

@@ -13,9 +13,9 @@ from peerfhir.fhir.fhirpath.compile import ROOT_PLACE, runtime
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping import values
 from peerfhir.mapping.check import Checked
+from peerfhir.mapping.evaluation import Run as Turns
 from peerfhir.mapping.identity import seed
 from peerfhir.mapping.resources import SEEDS
-from peerfhir.mapping.run import _Run as Turns
 from peerfhir.mapping.tree import Const, Each, If, Items, Leaf, Let, Node, Resource, Rule, Struct, is_dynamic
 
 Json = Any
