@@ -10,7 +10,7 @@ _r = fhir_resource.c
 _ONE = select(_r.id, _r.version).where(_r.program_id == bindparam("p"), _r.type == "Task", _r.id == bindparam("i"))
 _ROW = {
     "program_id": "north", "type": "Task", "version": 1, "updated_at": 5, "source": None, "person_id": None,
-    "share_class": None, "facets": "",
+    "share_class": None, "deleted": False, "keys": "",
 }  # fmt: skip
 
 

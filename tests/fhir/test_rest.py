@@ -369,7 +369,8 @@ def test_a_transaction_creates_changes_and_reads_in_the_order_of_the_specificati
     ("change", "place"),
     [
         (lambda b: b["entry"][1].pop("request"), "Bundle.entry[1].request"),
-        (lambda b: b["entry"][1]["request"].update(method="DELETE"), "Bundle.entry[1].request.method"),
+        (lambda b: b["entry"][1]["request"].update(method="HEAD"), "Bundle.entry[1].request.method"),
+        (lambda b: b["entry"][1]["request"].update(method="DELETE"), "Bundle.entry[1].request.url"),
         (lambda b: b["entry"][1]["request"].update(url="Patient"), "Bundle.entry[1].resource.resourceType"),
         (lambda b: b["entry"][1]["request"].update(url="?"), "Bundle.entry[1].request.url"),
         (lambda b: b["entry"][1].pop("resource"), "Bundle.entry[1].resource"),
@@ -399,8 +400,8 @@ def test_two_entries_with_one_condition_are_refused(server: Server) -> None:
     assert issues(reply) == [("duplicate", "Bundle.entry[7].request.ifNoneExist")]
 
 
-def test_a_batch_and_what_is_no_bundle_are_refused_plainly(server: Server) -> None:
-    assert server.ask("POST", "", {**referral(), "type": "batch"}).status == 400
+def test_what_is_no_transaction_and_no_batch_is_refused_plainly(server: Server) -> None:
+    assert server.ask("POST", "", {**referral(), "type": "collection"}).status == 400
     assert server.ask("POST", "", patient()).status == 400
     assert server.ask("POST", "", [1]).status == 400
     entries = [{"request": {"method": "GET", "url": "Patient"}}] * 10_000
@@ -415,7 +416,11 @@ def test_a_transaction_without_entries_is_answered(server: Server) -> None:
     ("method", "path", "status"),
     [
         ("GET", "Nonsense", 404), ("GET", "Coverage", 404), ("GET", "nonsense/1/2/3", 404), ("GET", "", 405),
-        ("DELETE", "Patient/1", 405), ("PATCH", "Patient/1", 405), ("PUT", "Patient", 405), ("POST", "metadata", 405),
+        ("DELETE", "Patient/1", 404), ("PATCH", "Patient/1", 404), ("PUT", "Patient", 400), ("POST", "metadata", 405),
+        ("DELETE", "Patient", 405), ("PATCH", "Patient", 405), ("POST", "Patient/1/_history", 405), ("GET", "_history", 404),
+        ("GET", "Patient/$validate", 405), ("GET", "Task/1/$everything", 404), ("POST", "Patient/1/$everything", 405),
+        ("GET", "Patient/1/$everything", 404), ("GET", "Patient/1/Organization", 404), ("GET", "Group/1/Task", 404),
+        ("GET", "Patient/1/_history/1/2", 404), ("GET", "Patient/$nonsense", 404), ("DELETE", "metadata", 405),
         ("GET", "Patient/_search", 405), ("GET", "Patient/unknown", 404), ("GET", "Patient/a_b", 404),
         ("POST", "Patient/1", 405), ("GET", "Patient/1/Nonsense", 404), ("GET", "Patient/1/_history", 404),
     ],

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import Engine
 
 from peerfhir.errors import BadRequest
+from peerfhir.fhir.cursors import Cursor, cursor
 from peerfhir.fhir.parameters import PARAMETERS
 from peerfhir.fhir.reader import read
-from peerfhir.fhir.search import cursor, cursor_of, parse
+from peerfhir.fhir.search import parse
 from tests.support.clock import HeldClock
 from tests.support.fhir import BASE, Server, example, issues
 
@@ -60,9 +61,9 @@ def tasks(server: Server) -> dict[str, str]:
         ("status=http://hl7.org/fhir/task-status|requested", "plain"), ("status=urn:x|requested", ""),
         ("status=Requested", ""), ("status:not=requested", "owned old"), ("status:not=requested,accepted", "old"),
         ("status=requested&status=accepted", ""), ("identifier=https://ehr.example.org/tasks|T-1", "plain"),
-        ("identifier=T-1", "plain"), ("identifier=|T-1", ""), ("identifier=https://ehr.example.org/tasks|", "plain owned old"),
+        ("identifier=T-1", "plain"), ("identifier=|T-1", ""),
         ("business-status=waiting", "owned"), ("business-status=Waiting", "owned"), ("business-status=WAITING", ""),
-        ("business-status=urn:other|waiting", ""), ("business-status=urn:other|", "owned"),
+        ("business-status=urn:other|waiting", ""), ("business-status=urn:other|Waiting", "owned"),
         ("business-status=|waiting", ""), ("business-status:missing=true", ""),
         ("business-status:missing=false", "plain owned old"), ("business-status:not=waiting", "plain old"),
         ("owner:missing=true", "plain old"), ("owner:missing=false", "owned"), ("owner:missing=true&status=requested", "plain"),
@@ -138,7 +139,11 @@ def test_an_index_follows_its_resource(server: Server, tasks: dict[str, str]) ->
 
 @pytest.mark.parametrize(
     "asked",
-    ["nonsense=1", "status:exact=x", "owner:identifier=x", "name=x", "_sort=status", "_summary=true", "_count=x", "_count=-1",
+    ["nonsense=1", "status:exact=x", "owner:exact=x", "name=x", "_sort=nonsense", "_summary=all", "_count=x", "_count=-1",
+     "_sort=status,-status", "_sort=status,intent,priority,code", "identifier=urn:x|", "status:text=x", "_elements=a.b",
+     "patient.nonsense=x", "patient.organization.name=x", "owner:Nonsense.name=x", "patient:missing=x", "_has:Task=x",
+     "_include=Task:focus:Medication", "_include:recurse=Task:focus", "_revinclude=Task:owner", "_include=*", "_id:not=x",
+     "patient.identifier=|", "_sort=-", "_contained=true",
      "authored-on=yesterday", "authored-on=xx2026", "authored-on=2026-02-30", "_lastUpdated=x", "owner:missing=maybe",
      "_after=nonsense", "_include=Task:nonsense", "_include=Patient:x", "_total=some", "status=|", "status=%1f",
      "status=" + ",".join("a" * 101), "&".join(["status=a"] * 31)],
@@ -161,7 +166,7 @@ def test_the_self_link_says_what_was_used(server: Server) -> None:
     asked = "Task?status=requested,accepted&_count=3&_totalMethod=count&identifier=urn:x|1"
     assert server.get(asked)["link"][0] == {
         "relation": "self",
-        "url": f"{BASE}/Task?status=requested,accepted&_count=3&identifier=urn:x|1",
+        "url": f"{BASE}/Task?status=requested,accepted&_count=3&_totalMethod=count&identifier=urn:x|1",
     }
 
 
@@ -178,7 +183,7 @@ def test_pages_hold_everything_once_while_rows_are_written(server: Server, order
     asked = f"Organization?_count=5&_sort={order}&name=n"
     while asked:
         bundle = server.get(asked)
-        assert bundle["total"] >= 23
+        assert "total" not in bundle or len(seen) + len(bundle["entry"]) >= 23  # counted when asked, or when it is free
         seen += [one["resource"] for one in bundle["entry"]]
         links = {one["relation"]: one["url"] for one in bundle["link"]}
         asked = links.get("next", "").removeprefix(f"{BASE}/")
@@ -250,8 +255,8 @@ def test_an_address_is_found_whole(server: Server) -> None:
 def test_a_cursor_is_read_back_or_refused() -> None:
     rng = random.Random(SEED)
     for _ in range(200):
-        row = (rng.randrange(10**17), f"{rng.random()}")
-        assert cursor(cursor_of(*row)) == row
+        row = Cursor(rng.choice("itv"), rng.randrange(10**17), f"{rng.random()}")
+        assert cursor(str(row)) == row
     for text in ("", "x", "====", "MQ", "é", "1" * 500):
         with pytest.raises(BadRequest):
             cursor(text)
@@ -259,7 +264,7 @@ def test_a_cursor_is_read_back_or_refused() -> None:
 
 def test_every_parameter_of_every_type_can_be_asked(shared: Engine) -> None:
     server = Server(shared)
-    values = {"token": "a|b", "reference": "Patient/x", "date": "ge2026", "string": "x", "uri": "urn:x"}
+    values = {"token": "a|b", "reference": "Patient/x", "date": "ge2026", "string": "x", "uri": "urn:x", "quantity": "5||mg"}
     for name, own in PARAMETERS.items():
         for key, one in own.items():
             reply = server.ask("GET", f"{name}?{key}={values[one.kind]}")

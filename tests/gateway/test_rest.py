@@ -63,11 +63,11 @@ def test_everything_but_metadata_needs_a_token(client: FlaskClient) -> None:
 
 
 def test_a_method_that_is_not_offered_is_an_outcome(client: FlaskClient) -> None:
-    reply = client.delete("/fhir/Patient/1", headers=AUTH)
+    reply = client.delete("/fhir/Patient", headers=AUTH)
     assert reply.status_code == 405
-    assert reply.headers["Allow"] == "GET, PUT"
+    assert reply.headers["Allow"] == "GET, POST, PUT"
     assert reply.json["resourceType"] == "OperationOutcome"
-    assert client.patch("/fhir/Patient/1", json={}, headers=AUTH).status_code == 405
+    assert client.post("/fhir/Patient/1", json={}, headers=AUTH).headers["Allow"] == "GET, PUT, PATCH, DELETE"
 
 
 def test_a_body_that_is_no_json_names_its_line(client: FlaskClient) -> None:

@@ -18,6 +18,7 @@ _LETTER_OF = {
     "vread": "r",
     "history": "r",
     "history-instance": "r",
+    "history-type": "s",
     "update": "u",
     "patch": "u",
     "delete": "d",

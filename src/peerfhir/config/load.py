@@ -58,6 +58,9 @@ def _time_zone(name: str) -> None:
         raise ValidationError("no such time zone; write it as America/New_York") from None
 
 
+_ORIGIN = validate.Regexp(r"^(\*|https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?)$", error="write it as https://host, or *")
+
+
 class _MainFile(_Strict):
     base_url = _Url(required=True)
     canonical = _Url(required=True)
@@ -72,6 +75,7 @@ class _MainFile(_Strict):
     idle_minutes = fields.Integer(load_default=15, validate=validate.Range(min=1, max=240))
     session_hours = fields.Integer(load_default=12, validate=validate.Range(min=1, max=24))
     default_program = _Text(load_default=None, validate=_ID)
+    cors_origins = fields.List(_Text(validate=_ORIGIN), load_default=list)
 
 
 class _ProgramEntry(_Strict):
@@ -274,6 +278,7 @@ def _settings(
         database_url=_database_url(main["database_url"], base),
         secret_key=secret,
         default_program=main["default_program"] or "",
+        cors_origins=tuple(main["cors_origins"]),
         **{
             key: main[key]
             for key in (

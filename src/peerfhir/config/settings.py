@@ -92,6 +92,7 @@ class Settings:
     access_token_seconds: int = 300
     idle_minutes: int = 15
     session_hours: int = 12
+    cors_origins: tuple[str, ...] = ()  # of pages that may call the FHIR API from a browser; "*" for any
     default_program: str = ""
     programs: Mapping[str, ProgramSettings] = field(default_factory=dict)
     endpoints: Mapping[str, EndpointSettings] = field(default_factory=dict)

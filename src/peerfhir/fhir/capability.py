@@ -8,10 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from peerfhir.fhir import parameters
+from peerfhir.fhir.bundle import PATCHES
 from peerfhir.fhir.parameters import PARAMETERS
 from peerfhir.fhir.reader import Json
 
-INTERACTIONS = ("read", "vread", "search-type", "create", "update")
+INTERACTIONS = (
+    "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
+)  # fmt: skip
+_VALIDATE = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
+_EVERYTHING = "http://hl7.org/fhir/OperationDefinition/Patient-everything"
+_PATIENT = "http://hl7.org/fhir/CompartmentDefinition/patient"
 _KINDS = {"id": "token", "updated": "date"}
 _SMART = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _OAUTH = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
@@ -42,28 +48,33 @@ def build(
     instantiates: Sequence[str] = (),
     oauth: Mapping[str, str] | None = None,
     description: str = "",
+    cors: bool = False,
 ) -> Json:
     """A CapabilityStatement of what `fhir.rest` serves.
 
     offers  resource type -> interactions of the codes in INTERACTIONS; None for every type, with all of them
     date    when what is said here last changed
     oauth   "token", "authorize" ... -> address, for clients that read the SMART extension
+    cors    whether pages of other origins may call
     """
     served = offers if offers is not None else dict.fromkeys(sorted(PARAMETERS), INTERACTIONS)
     rest: dict[str, Any] = {"mode": "server"}
     if oauth is not None:
-        rest["security"] = _security(oauth)
+        rest["security"] = _security(oauth, cors=cors)
     rest["resource"] = [
         _resource(name, served[name], conditional_create) for name in sorted(served) if name in PARAMETERS
     ]
     if transactions:
-        rest["interaction"] = [{"code": "transaction"}]
+        rest["interaction"] = [{"code": "transaction"}, {"code": "batch"}]
+    if "search-type" in served.get("Patient", ()):
+        rest["compartment"] = [_PATIENT]
     statement: dict[str, Any] = {"resourceType": "CapabilityStatement", "status": "active", "date": date}
     statement |= {"description": description} if description else {}
     statement |= {"kind": "instance", "instantiates": list(instantiates)} if instantiates else {"kind": "instance"}
     statement["software"] = {"name": software, "version": version} if version else {"name": software}
     statement["implementation"] = {"description": software, "url": base} if base else {"description": software}
-    return {**statement, "fhirVersion": "4.0.1", "format": ["application/fhir+json", "json"], "rest": [rest]}
+    return {**statement, "fhirVersion": "4.0.1", "format": ["application/fhir+json", "json"],
+            "patchFormat": sorted(PATCHES), "rest": [rest]}  # fmt: skip
 
 
 def offer_of(statement: Json, read_at: datetime | None = None) -> Offer:
@@ -109,15 +120,23 @@ def _resource(name: str, interactions: Collection[str], conditional_create: bool
         "updateCreate": False,
         "conditionalCreate": conditional_create and "create" in interactions,
         "conditionalRead": "full-support",
-        "referencePolicy": ["literal", "local"],
+        "conditionalUpdate": conditional_create and {"create", "update"} <= {*interactions},
+        "conditionalDelete": "not-supported",
+        "referencePolicy": ["literal", "local", "logical"],
     }
+    operations = [{"name": "validate", "definition": _VALIDATE}]
+    if name == "Patient" and {"read", "search-type"} <= {*interactions}:
+        operations.append({"name": "everything", "definition": _EVERYTHING})
     if "search-type" in interactions:
         own = parameters.of(name)
         pointing = [key for key, one in own.items() if one.kind == "reference"]
         if pointing:
             found["searchInclude"] = [f"{name}:{key}" for key in pointing]
         found["searchRevInclude"] = _revincludes(name)
-        found["searchParam"] = [{"name": key, "type": _KINDS.get(one.kind, one.kind)} for key, one in own.items()]
+        found["searchParam"] = [
+            {"name": key, "type": one.said or _KINDS.get(one.kind, one.kind)} for key, one in own.items()
+        ]
+    found["operation"] = operations
     return {key: value for key, value in found.items() if value != []}
 
 
@@ -130,11 +149,11 @@ def _revincludes(target: str) -> list[str]:
     ]
 
 
-def _security(oauth: Mapping[str, str]) -> Json:
+def _security(oauth: Mapping[str, str], *, cors: bool) -> Json:
     security: dict[str, Any] = {}
     if oauth:
         inner = [{"url": name, "valueUri": address} for name, address in oauth.items()]
         security["extension"] = [{"url": _OAUTH, "extension": inner}]
-    security["cors"] = False
+    security["cors"] = cors
     security["service"] = [{"coding": [{"system": _SMART, "code": "SMART-on-FHIR"}], "text": "SMART on FHIR"}]
     return security

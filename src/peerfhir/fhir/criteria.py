@@ -1,14 +1,37 @@
-"""A parsed search -> conditions on the current rows."""
+"""A parsed search -> conditions on the current rows, and which of them leads."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
 
-from peerfhir.fhir.index import facet_of
-from peerfhir.fhir.search import Clause, Query, Span, Token
-from peerfhir.fhir.tables import fhir_date, fhir_reference, fhir_resource, fhir_string, fhir_token
+from peerfhir.fhir import ranges
+from peerfhir.fhir.index import key_mark
+from peerfhir.fhir.search import Clause
+from peerfhir.fhir.tables import (
+    fhir_date,
+    fhir_quantity,
+    fhir_reference,
+    fhir_resource,
+    fhir_string,
+    fhir_token,
+)
+from peerfhir.fhir.values import Number, Span, Text, Token, Value
 
 _r = fhir_resource.c
 _TABLES: dict[str, Table] = {
@@ -17,127 +40,186 @@ _TABLES: dict[str, Table] = {
     "reference": fhir_reference,
     "date": fhir_date,
     "string": fhir_string,
+    "quantity": fhir_quantity,
 }
+_FEW = 5000  # ids that SQLite may gather before it looks at the rows; beyond, it walks the rows and asks of each
+_LAST = "\U0010ffff"  # after every text that begins alike
 
 
 class Conditions:
-    """Makes conditions for one program on one database (`sqlite` or `postgresql`)."""
+    """Makes conditions for one program on one database (`sqlite` or `postgresql`).
 
-    def __init__(self, program_id: str, dialect: str) -> None:
+    visible  what the caller may see; applied to what a chained parameter looks into
+    now      microseconds since 1970, for the prefix `ap`
+    """
+
+    def __init__(
+        self, program_id: str, dialect: str, visible: Callable[[Select[Any]], Select[Any]], now: Callable[[], int]
+    ) -> None:
         self._program_id = program_id
-        # LIKE would not do: it takes no notice of case on SQLite.
-        self._position = func.instr if dialect == "sqlite" else func.strpos
+        self._is_sqlite = dialect == "sqlite"
+        self._visible = visible
+        self._now = now
+        self.position = func.instr if self._is_sqlite else func.strpos
 
-    def of(self, clause: Clause) -> ColumnElement[bool]:
-        """What a current row must fulfil to match this clause."""
-        kind = clause.parameter.kind
+    def of(self, clauses: Sequence[Clause], connection: Connection, *, ordered: bool) -> list[ColumnElement[bool]]:
+        """What a current row must fulfil to match all clauses.
+
+        PostgreSQL knows how often each value occurs and chooses its way itself. SQLite goes as it is told: the
+        rarest condition leads, the others are asked of each row it gives.
+
+        ordered  whether the rows can be walked in the order wanted: then a frequent condition need not lead
+        """
+        if not self._is_sqlite:
+            return [self._test(one) if one.is_negative else self._leading(one) for one in clauses]
+        leader = self._leader(clauses, connection, ordered=ordered)
+        return [self._leading(one) if one is leader else self._test(one) for one in clauses]
+
+    def _leader(self, clauses: Sequence[Clause], connection: Connection, *, ordered: bool) -> Clause | None:
+        able = [one for one in clauses if not one.is_negative]
+        for one in able:
+            if _is_rare(one):
+                return one
+        best: Clause | None = None
+        fewest = _FEW + 1
+        for one in able:
+            ids = self._ids(one)
+            if ids is None:
+                continue
+            counted = select(func.count()).select_from(ids.limit(fewest).subquery())
+            found = int(connection.execute(counted).scalar_one())
+            if found < fewest or (best is None and not ordered):
+                best, fewest = one, max(found, 1)
+        return best
+
+    def _leading(self, clause: Clause) -> ColumnElement[bool]:
+        """The condition as a list of ids, that an index gives."""
+        ids = self._ids(clause)
+        return self._test(clause) if ids is None else _r.id.in_(ids)
+
+    def _test(self, clause: Clause) -> ColumnElement[bool]:
+        """The condition as a question to one row."""
+        parameter, kind = clause.parameter, clause.parameter.kind
         if kind == "id":
             return _r.id.in_(clause.values)
         if kind == "updated":
-            return or_(*(_updated(value) for value in clause.values if isinstance(value, Span)))
-        positive = clause.modifier != "not" and clause.values[:1] != ("true",)
-        if clause.parameter.packed:
-            packed = self._packed(clause)
-            return packed if positive or clause.modifier == "" else ~packed
-        ids = self._ids(clause)
-        return _r.id.in_(ids) if positive or clause.modifier == "" else _r.id.not_in(ids)
-
-    def _packed(self, clause: Clause) -> ColumnElement[bool]:
-        name = clause.parameter.name
+            return or_(*(ranges.instant(_r.updated_at, self._near(one)) for one in _spans(clause)))
         if clause.modifier == "missing":
-            return self._position(_r.facets, f"\x1f{name}\x1d") > 0
-        wanted = [
-            facet_of(name, value.code or None, value.system)
-            if isinstance(value, Token)
-            else facet_of(name, value, None)
-            for value in clause.values
-            if isinstance(value, (Token, str))
-        ]
-        return or_(*(self._position(_r.facets, one) > 0 for one in wanted))
+            has = self.position(_r["keys"], key_mark(parameter.name)) > 0
+            return has if clause.values == ("false",) else not_(has)
+        if kind == "date" and not parameter.many:
+            low, high = self.sort_key(parameter.name, high=False), self.sort_key(parameter.name, high=True)
+            has = self.position(_r["keys"], key_mark(parameter.name)) > 0
+            return and_(has, or_(*(ranges.span_text(low, high, self._near(one)) for one in _spans(clause))))
+        if kind in ("token", "uri") or clause.modifier == "identifier" or (kind == "reference" and not clause.chain):
+            found = self._rows(clause)
+            here = exists().where(found, self._table(clause).c.id == _r.id).correlate(fhir_resource)
+            return not_(here) if clause.modifier == "not" else here
+        ids = self._ids(clause)
+        return false() if ids is None else _r.id.in_(ids)
 
-    def _ids(self, clause: Clause) -> Select[tuple[str]]:
-        """The ids that have a value of this parameter: one that matches, or any when `missing` is asked."""
-        parameter = clause.parameter
-        table = _TABLES[parameter.kind]
-        names = parameter.stored or (parameter.name,)
-        ids = select(table.c.id).where(
-            table.c.program_id == self._program_id, table.c.type == clause.type, table.c.param.in_(names)
-        )
-        if clause.modifier != "missing":
-            return ids.where(or_(*(_matches(table, value, clause.modifier) for value in clause.values)))
-        if parameter.kind == "reference" and parameter.stored:  # `patient`: `subject` may point at others
-            ids = ids.where(or_(*(table.c.target.startswith(f"{one}/") for one in parameter.targets)))
-        return ids
+    def _ids(self, clause: Clause) -> Select[tuple[str]] | None:
+        """The ids that match a positive clause; None where no index table tells."""
+        kind = clause.parameter.kind
+        if kind == "updated":
+            other = fhir_resource.alias("other").c
+            compared = or_(*(ranges.instant(other.updated_at, self._near(one)) for one in _spans(clause)))
+            return select(other.id).where(other.program_id == self._program_id, other.type == clause.type, compared)
+        if kind == "id" or clause.modifier == "missing":
+            return None
+        return select(self._table(clause).c.id).where(self._rows(clause))
+
+    def _table(self, clause: Clause) -> Table:
+        return fhir_token if clause.modifier == "identifier" else _TABLES[clause.parameter.kind]
+
+    def _rows(self, clause: Clause) -> ColumnElement[bool]:
+        """The index rows that match."""
+        parameter, table = clause.parameter, self._table(clause)
+        names: Sequence[str] = parameter.stored or (parameter.name,)
+        if clause.modifier == "identifier":
+            names = [f"{name}:identifier" for name in names]
+        named = table.c.param == names[0] if len(names) == 1 else table.c.param.in_(names)
+        here = and_(table.c.program_id == self._program_id, table.c.type == clause.type, named)
+        return and_(here, self._values(clause, table))
+
+    def _values(self, clause: Clause, table: Table) -> ColumnElement[bool]:
+        if clause.chain:
+            return or_(*(table.c.target.in_(self._pointed(inner)) for inner in clause.chain))
+        if table is fhir_token:
+            return _codes(clause.values)
+        if table is fhir_reference:
+            targets = [target for one in clause.values if isinstance(one, tuple) for target in one]
+            return table.c.target.in_(targets) if len(targets) > 1 else table.c.target == targets[0]
+        return or_(*(self._value(clause, table, one) for one in clause.values))
+
+    def _value(self, clause: Clause, table: Table, value: Value) -> ColumnElement[bool]:
+        c = table.c
+        if isinstance(value, Span):
+            return ranges.span(c.low, c.high, self._near(value))
+        if isinstance(value, Number):
+            compared = ranges.number(c.value, value)
+            if value.unit is not None:
+                compared = and_(compared, c.code == value.unit)
+            return compared if value.system is None else and_(compared, c.system == value.system)
+        if not isinstance(value, Text):
+            return false()
+        if clause.modifier == "contains":
+            return self.position(c.value, value.plain) > 0
+        if clause.modifier == "exact":
+            return and_(c.value == value.plain, c.exact == value.exact)
+        return and_(c.value >= value.plain, c.value < value.plain + _LAST)
+
+    def _pointed(self, inner: Clause) -> Select[Any]:
+        """ "Type/id" of what a chained parameter looks into, as far as the caller may see it."""
+        found = select(literal(f"{inner.type}/").concat(_r.id)).where(
+            _r.program_id == self._program_id, _r.type == inner.type, _r.deleted == false(),
+            self._test(inner) if inner.is_negative else self._leading(inner),
+        )  # fmt: skip
+        return self._visible(found).correlate(None)
+
+    def _near(self, asked: Span) -> Span:
+        """`ap` as what overlaps the time asked and a tenth of its distance from now. Source: R4 search, 3.1.1.4.6."""
+        if asked.prefix != "ap":
+            return asked
+        room = abs(self._now() - asked.low) // 10
+        return Span("ap", asked.low - room, asked.high + room)
+
+    def sort_key(self, name: str, *, high: bool) -> ColumnElement[str]:
+        """The smallest or the largest value of a parameter in `keys`; only where there is one."""
+        mark = key_mark(name)
+        rest = func.substr(_r["keys"], self.position(_r["keys"], mark) + len(mark))
+        low = func.substr(rest, 1, self.position(rest, "\x1d") - 1)
+        if not high:
+            return self._plain(low)
+        tail = func.substr(rest, self.position(rest, "\x1d") + 1)
+        return self._plain(func.substr(tail, 1, self.position(tail, "\x1f") - 1))
+
+    def _plain(self, text: Any) -> ColumnElement[str]:
+        """A text compared by its code points."""
+        found: ColumnElement[str] = text if self._is_sqlite else text.collate("C")
+        return found
 
 
-def ordered(query: Select[Any], asked: Query) -> Select[Any]:
-    """The rows after the page before, in an order that does not move while rows are written."""
-    by_time = asked.sort.endswith("_lastUpdated")
-    descending = asked.sort.startswith("-")
-    columns = [_r.updated_at, _r.id] if by_time else [_r.id]
-    if asked.after is not None:
-        updated_at, resource_id = asked.after
-        same = and_(_r.updated_at == updated_at, _beyond(_r.id, resource_id, descending)) if by_time else None
-        beyond = _beyond(_r.updated_at, updated_at, descending) if by_time else _beyond(_r.id, resource_id, descending)
-        query = query.where(beyond if same is None else or_(beyond, same))
-    return query.order_by(*(column.desc() if descending else column.asc() for column in columns))
+def _is_rare(clause: Clause) -> bool:
+    """Whether a clause names at most a few rows, whatever is stored."""
+    return clause.parameter.kind == "id" or (clause.parameter.name == "identifier" and clause.modifier == "")
 
 
-def counted(query: Select[Any]) -> Select[Any]:
-    """How many rows a query has."""
-    return select(func.count()).select_from(query.subquery())
+def _spans(clause: Clause) -> list[Span]:
+    return [one for one in clause.values if isinstance(one, Span)]
 
 
-def _beyond(column: Any, value: Any, descending: bool) -> ColumnElement[bool]:
-    beyond: ColumnElement[bool] = column < value if descending else column > value
-    return beyond
-
-
-def _matches(table: Table, value: Token | Span | tuple[str, ...] | str, modifier: str) -> ColumnElement[bool]:
-    c = table.c
-    if isinstance(value, Token):
-        if value.code == "":
-            return c.system == value.system
-        return c.code == value.code if value.system is None else and_(c.code == value.code, c.system == value.system)
-    if isinstance(value, Span):
-        return _spans(value, c.low, c.high)
-    if isinstance(value, tuple):
-        return c.target.in_(value)
-    if table is fhir_token:
-        return c.code == value
-    return (
-        c.value.contains(value, autoescape=True)
-        if modifier == "contains"
-        else c.value.startswith(value, autoescape=True)
-    )
-
-
-def _spans(asked: Span, low: Any, high: Any) -> ColumnElement[bool]:
-    """How a kept span compares with the one asked. Source: R4 search, 3.1.1.4.6 (prefixes on ranges)."""
-    within = and_(low >= asked.low, high <= asked.high)
-    compared: dict[str, ColumnElement[bool]] = {
-        "eq": within,
-        "ne": ~within,
-        "gt": high > asked.high,
-        "lt": low < asked.low,
-        "ge": or_(high > asked.high, low >= asked.low),
-        "le": or_(low < asked.low, high <= asked.high),
-        "sa": low >= asked.high,
-        "eb": high <= asked.low,
-    }
-    return compared[asked.prefix]
-
-
-def _updated(asked: Span) -> ColumnElement[bool]:
-    at = _r.updated_at
-    within = and_(at >= asked.low, at < asked.high)
-    return {
-        "eq": within,
-        "ne": ~within,
-        "gt": at >= asked.high,
-        "lt": at < asked.low,
-        "ge": at >= asked.low,
-        "le": at < asked.high,
-        "sa": at >= asked.high,
-        "eb": at < asked.low,
-    }[asked.prefix]
+def _codes(values: Sequence[Value]) -> ColumnElement[bool]:
+    c = fhir_token.c
+    codes = sorted({one.code if isinstance(one, Token) else str(one) for one in values})
+    among = c.code.in_(codes) if len(codes) > 1 else c.code == codes[0]
+    systems = [one for one in values if isinstance(one, Token) and one.system is not None]
+    if not systems:
+        return among
+    pairs = [
+        and_(c.code == one.code, c.system == one.system)
+        if isinstance(one, Token) and one.system is not None
+        else c.code == (one.code if isinstance(one, Token) else str(one))
+        for one in values
+    ]
+    return and_(among, or_(*pairs))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import calendar
 import re
+import struct
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
@@ -19,6 +21,7 @@ _MICROSECOND = timedelta(microseconds=1)
 BEGINNING, END = -(2**62), 2**62  # of a period that is open on that side
 MAX_ROWS = 2000  # of one resource; what has more values is stored, and found by the first ones
 _KEY_LENGTH = 200
+_SORTED = 32  # characters by which a text is sorted
 _DATE = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII
 )
@@ -26,33 +29,56 @@ _DATE = re.compile(
 
 @dataclass
 class Rows:
-    """The index rows of one resource: each kind as a set of (param, value...)."""
+    """The index rows of one resource, each kind as a set of (param, value...) in the order of its table."""
 
     tokens: set[tuple[str, str, str]] = field(default_factory=set)  # param, code, system
     references: set[tuple[str, str]] = field(default_factory=set)  # param, target
     dates: set[tuple[str, int, int]] = field(default_factory=set)  # param, low, high (microseconds, high excluded)
-    strings: set[tuple[str, str]] = field(default_factory=set)  # param, folded value
-    packed: set[tuple[str, str, str]] = field(default_factory=set)  # param, code, system; see `facets`
-
-    @property
-    def facets(self) -> str:
-        """The packed codes as one text, in which each is found by `facet_of`."""
-        both = {facet_of(*one) for one in self.packed} | {facet_of(p, None, s) for p, _, s in self.packed if s}
-        return "".join(sorted(both))
+    strings: set[tuple[str, str, str]] = field(default_factory=set)  # param, folded value, value as it was sent
+    quantities: set[tuple[str, float, str, str]] = field(default_factory=set)  # param, value, code or unit, system
+    keys: str = ""  # what the resource is sorted by: for each parameter it has a value of, see `key_mark`
 
     def __len__(self) -> int:
-        return len(self.tokens) + len(self.references) + len(self.dates) + len(self.strings) + len(self.packed)
+        return len(self.tokens) + len(self.references) + len(self.dates) + len(self.strings) + len(self.quantities)
 
 
 def rows_of(resource: Json) -> Rows:
     """Everything this resource is found by; what has the wrong shape is passed over in silence."""
     rows = Rows()
-    for parameter in PARAMETERS.get(resource.get("resourceType", ""), {}).values():
+    spans: dict[str, list[str]] = {}
+    own = PARAMETERS.get(resource.get("resourceType", ""), {})
+    for parameter in own.values():
         for path in parameter.paths:
             for value in _values(resource, path):
                 if len(rows) < MAX_ROWS:
-                    _add(rows, parameter, value)
+                    found = _add(rows, parameter, value)
+                    if found:
+                        spans.setdefault(parameter.name, []).extend(found)
+    for name, parameter in own.items():
+        for other in parameter.stored:
+            if other != name:
+                found = [one for one in spans.get(other, ()) if parameter.kind != "reference" or _is_to(parameter, one)]
+                if found:
+                    spans.setdefault(name, []).extend(found)
+    rows.keys = "".join(f"{key_mark(name)}{min(one)}\x1d{max(one)}" for name, one in spans.items()) + "\x1f"
     return rows
+
+
+def key_mark(param: str) -> str:
+    """What stands before the smallest value of a parameter in `Rows.keys`; a \x1d and the largest follow it.
+
+    Control characters, because no resource holds them.
+    """
+    return f"\x1f{param}\x1e"
+
+
+def date_key(micros: int) -> str:
+    """An instant as nineteen digits, which compare as the instants do."""
+    return f"{micros + END:019d}"
+
+
+def _is_to(parameter: Parameter, target: str) -> bool:
+    return target.partition("/")[0] in parameter.targets
 
 
 def identifiers_of(resource: Json) -> list[tuple[str, str]]:
@@ -74,18 +100,10 @@ def key_of(value: str) -> str:
     return f"{value[:100]}#{sha256(value.encode()).hexdigest()}"
 
 
-def facet_of(param: str, code: str | None, system: str | None) -> str:
-    """The text that stands in `facets` for a code (system None: whichever), or for any code of a system.
-
-    The separators are control characters, which no resource holds.
-    """
-    if code is None:
-        return f"\x1f{param}\x1e@{system}\x1f"
-    return f"\x1f{param}\x1d{code}\x1e" + ("" if system is None else f"{system}\x1f")
-
-
 def folded(value: str) -> str:
     """Text as it is compared: without case and accents, one space between words."""
+    if value.isascii():
+        return " ".join(value.casefold().split())[:_KEY_LENGTH]
     plain = unicodedata.normalize("NFKD", value)
     return " ".join("".join(one for one in plain if not unicodedata.combining(one)).casefold().split())[:_KEY_LENGTH]
 
@@ -131,53 +149,109 @@ def _width(year: int, month: int | None, day: int | None, hour: int | None, seco
 
 
 def _values(node: Any, path: tuple[str, ...]) -> Iterator[Any]:
-    if isinstance(node, list):
+    if type(node) is list:
         for one in node:
             yield from _values(one, path)
     elif not path:
         yield node
-    elif isinstance(node, dict) and path[0] in node:
-        yield from _values(node[path[0]], path[1:])
+    elif type(node) is dict:
+        step = path[0]
+        if step in node:
+            yield from _values(node[step], path[1:])
+        elif step.startswith("http") and node.get("url") == step:  # of `extension`: those with this url
+            yield from _values(node, path[1:])
 
 
-def _add(rows: Rows, parameter: Parameter, value: Any) -> None:
-    name = parameter.name
-    if parameter.kind == "token":
-        kept = rows.packed if parameter.packed else rows.tokens
-        kept.update((name, key_of(code), key_of(system)) for code, system in _tokens(value, parameter.system))
-    elif parameter.kind == "uri":
-        if isinstance(value, str):
-            (rows.packed if parameter.packed else rows.tokens).add((name, key_of(value), ""))
-    elif parameter.kind == "reference":
-        target = value.get("reference") if isinstance(value, dict) else None
-        if isinstance(target, str) and not target.startswith("#"):
-            rows.references.add((name, key_of(target.split("/_history/")[0])))
-    elif parameter.kind == "date":
+def _add(rows: Rows, parameter: Parameter, value: Any) -> list[str]:
+    """Add what one value is found by; what it is sorted by."""
+    name, kind = parameter.name, parameter.kind
+    if kind == "token":
+        found = [(key_of(code), key_of(system)) for code, system in _tokens(value, parameter.system)]
+        rows.tokens.update((name, code, system) for code, system in found)
+        return [code[:_SORTED] for code, _ in found]
+    if kind == "uri":
+        if type(value) is not str:
+            return []
+        key = key_of(value.partition("|")[0])
+        rows.tokens.add((name, key, ""))
+        return [key[:_SORTED]]
+    if kind == "reference":
+        return _add_reference(rows, name, value)
+    if kind == "date":
         span = _span(value)
-        if span:
-            rows.dates.add((name, *span))
-    elif isinstance(value, str) and folded(value):
-        rows.strings.add((name, folded(value)))
+        if span is None:
+            return []
+        rows.dates.add((name, *span))
+        return [date_key(span[0]), date_key(span[1])]
+    if kind == "quantity":
+        return _add_quantity(rows, name, value)
+    return _add_text(rows, name, value)
+
+
+def _add_text(rows: Rows, name: str, value: Any) -> list[str]:
+    if type(value) is dict:  # an Address: each of its lines and parts
+        parts = [one for each in value.values() for one in (each if type(each) is list else [each])]
+        return [key for one in parts if type(one) is str for key in _add_text(rows, name, one)]
+    plain = folded(value) if type(value) is str else ""
+    if not plain:
+        return []
+    rows.strings.add((name, plain, key_of(value)))
+    return [plain[:_SORTED]]
+
+
+def _add_reference(rows: Rows, name: str, value: Any) -> list[str]:
+    if type(value) is not dict:
+        return []
+    identifier = value.get("identifier")
+    if type(identifier) is dict:
+        rows.tokens.update(
+            (f"{name}:identifier", key_of(code), key_of(system)) for code, system in _tokens(identifier, "")
+        )
+    target = value.get("reference")
+    if type(target) is not str or target.startswith("#"):
+        return []
+    key = key_of(target.split("/_history/")[0])
+    rows.references.add((name, key))
+    return [key[:_SORTED]]
+
+
+def _add_quantity(rows: Rows, name: str, value: Any) -> list[str]:
+    number = value.get("value") if type(value) is dict else None
+    if type(number) is bool or not isinstance(number, (int, Decimal)):
+        return []
+    plain = float(number)
+    code, system, unit = (one if type(one) is str else "" for one in map(value.get, ("code", "system", "unit")))
+    rows.quantities.add((name, plain, key_of(code), key_of(system)))
+    if unit and unit != code:
+        rows.quantities.add((name, plain, key_of(unit), ""))
+    return [number_key(plain)]
+
+
+def number_key(value: float) -> str:
+    """A number as sixteen characters, which compare as the numbers do."""
+    (bits,) = struct.unpack(">Q", struct.pack(">d", value))
+    return f"{(bits ^ (1 << 63)) if value >= 0 else (bits ^ ((1 << 64) - 1)):016x}"
 
 
 def _tokens(value: Any, system: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, bool):
-        yield ("true" if value else "false"), system
-    elif isinstance(value, str):
+    if type(value) is str:
         yield value, system
-    elif isinstance(value, dict):
-        if isinstance(value.get("coding"), list):
-            for coding in value["coding"]:
-                yield from _tokens(coding, "")
+    elif type(value) is bool:
+        yield ("true" if value else "false"), system
+    elif type(value) is dict:
+        coding = value.get("coding")
+        if type(coding) is list:
+            for one in coding:
+                yield from _tokens(one, "")
         code = value.get("code", value.get("value"))  # a Coding; an Identifier or ContactPoint
-        if isinstance(code, str) and isinstance(value.get("system", ""), str):
+        if type(code) is str and isinstance(value.get("system", ""), str):
             yield code, value.get("system", "")
 
 
 def _span(value: Any) -> tuple[int, int] | None:
-    if isinstance(value, str):
+    if type(value) is str:
         return span_of(value)
-    if not isinstance(value, dict):
+    if type(value) is not dict:
         return None
     ends = [span_of(value[end]) if isinstance(value.get(end), str) else None for end in ("start", "end")]
     if ends == [None, None]:

@@ -1,9 +1,11 @@
-"""What a caller would like to be answered with: Accept, _format and Prefer."""
+"""What a caller would like to be answered with: Accept, _format, Prefer, and what it has already."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl
 
 from peerfhir.errors import NotAcceptable
@@ -48,3 +50,18 @@ def _is_spoken(media_range: str) -> bool:
     said = {key.strip(): value.strip().strip('"') for key, _, value in (one.partition("=") for one in rest)}
     refused = said.get("q", "1").rstrip("0").rstrip(".") in ("", "0")
     return name in _SPOKEN and not refused and said.get("fhirversion", "4.0").startswith("4.0")
+
+
+def is_known(headers: Mapping[str, str], etag: str, written: datetime | None = None) -> bool:
+    """Whether the caller has this version already: If-None-Match, and without one If-Modified-Since."""
+    tags = headers.get("if-none-match")
+    if tags is not None:
+        return any(one.strip() in (etag, etag.removeprefix("W/"), "*") for one in tags.split(","))
+    since = headers.get("if-modified-since")
+    if since is None or written is None:
+        return False
+    try:
+        at = parsedate_to_datetime(since)
+    except ValueError:
+        return False  # as RFC 9110 has it: a date that is none is ignored
+    return at.tzinfo is not None and written.replace(microsecond=0) <= at

@@ -1,4 +1,4 @@
-"""Read, search, create, conditional create, update, transaction, metadata; no web framework, no policy."""
+"""Every interaction of the RESTful API over sessions; no web framework, no policy."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
 
 from peerfhir.errors import BadRequest, Fault, InvalidResource, MethodNotAllowed, NotFound
-from peerfhir.fhir import preferences, transaction
+from peerfhir.fhir import batch, compartments, preferences, transaction, validation
 from peerfhir.fhir.bundle import Entry
+from peerfhir.fhir.calls import Call, Reply
+from peerfhir.fhir.everything import everything
+from peerfhir.fhir.history import history
 from peerfhir.fhir.issues import Finding, outcome, outcome_of
 from peerfhir.fhir.parameters import PARAMETERS
-from peerfhir.fhir.preferences import FHIR_JSON, Preferences
+from peerfhir.fhir.preferences import FHIR_JSON, Preferences, is_known
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.search import parse
 from peerfhir.fhir.searchset import searchset
 from peerfhir.fhir.stored import Stored
+from peerfhir.fhir.subset import part_of
 from peerfhir.fhir.validate import validate as judge
 from peerfhir.fhir.writer import write
 from peerfhir.fhir.writes import Change, Session, at, carry_out
@@ -28,29 +30,6 @@ __all__ = ["Call", "Change", "Reply", "Rest", "Session"]
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _NAME = re.compile(r"[A-Z][A-Za-z]{1,63}")
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request, read whole. `path` is below the base, `headers` lower-cased, `caller` whoever was let in."""
-
-    method: str
-    path: str
-    query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Json = None  # parsed JSON; for a POST _search the form as name -> values
-    base: str = ""  # of this API, without a trailing slash
-    raw: bytes = field(default=b"", repr=False)
-    caller: Any = None
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One answer."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes = field(default=b"", repr=False)
 
 
 def _arriving(resource: Json) -> Sequence[Finding]:
@@ -111,25 +90,47 @@ class Rest:
         if parts[0] not in PARAMETERS:
             known = bool(_NAME.fullmatch(parts[0]))
             raise NotFound("This resource type is not served here." if known else "There is no such address here.")
+        if len(parts) > 1 and not parts[1].startswith(("_", "$")):
+            return self._of_one(call, method, parts[0], parts[1], parts[2:])
         return self._of_type(call, method, parts[0], parts[1:])
 
     def _of_type(self, call: Call, method: str, name: str, rest: list[str]) -> Reply:
         if not rest:
-            _only(method, "GET", "POST")
-            return self._search(call, name, call.query) if method == "GET" else self._create(call, name)
+            _only(method, "GET", "POST", "PUT")
+            if method == "GET":
+                return self._search(call, name)
+            return self._create(call, name) if method == "POST" else self._update(call, name, None)
         if rest == ["_search"]:
             _only(method, "POST")
-            return self._search(call, name, call.query)
-        if not _ID.fullmatch(rest[0]):
+            return self._search(call, name)
+        if rest == ["_history"]:
+            _only(method, "GET")
+            return self._history(call, name, None)
+        if rest == ["$validate"]:
+            _only(method, "POST")
+            return self._validate_only(call, name, None)
+        raise NotFound("There is no such address here.")
+
+    def _of_one(self, call: Call, method: str, name: str, resource_id: str, rest: list[str]) -> Reply:
+        if not _ID.fullmatch(resource_id):
             raise NotFound("There is no such address here.")
-        if len(rest) == 1:
-            _only(method, "GET", "PUT")
-            return self._read(call, name, rest[0]) if method == "GET" else self._update(call, name, rest[0])
-        _only(method, "GET")
-        if len(rest) == 3 and rest[1] == "_history":
-            return self._read(call, name, rest[0], rest[2])
-        if len(rest) == 2 and name == "Patient" and "patient" in PARAMETERS.get(rest[1], {}):
-            return self._search(call, rest[1], f"patient=Patient/{rest[0]}&{call.query}".rstrip("&"))
+        if not rest:
+            _only(method, "GET", "PUT", "PATCH", "DELETE")
+            return _BY_METHOD[method](self, call, name, resource_id)
+        if rest[0] == "_history" and len(rest) <= 2:
+            _only(method, "GET")
+            return self._read(call, name, resource_id, rest[1]) if rest[1:] else self._history(call, name, resource_id)
+        if rest == ["$validate"]:
+            _only(method, "POST")
+            return self._validate_only(call, name, resource_id)
+        if name == "Patient" and rest == ["$everything"]:
+            _only(method, "GET")
+            with self._open(call, False) as session:
+                found = everything(session, resource_id, call.query, call.base)
+            return _json(200, found)
+        if name == "Patient" and len(rest) == 1 and rest[0] in compartments.PATIENT:
+            _only(method, "GET")
+            return self._search(call, rest[0], patient=resource_id)
         raise NotFound("There is no such address here.")
 
     # reading
@@ -139,30 +140,48 @@ class Rest:
             session.may("read" if version is None else "vread", name)
             if version is None:
                 stored = session.store.read(name, resource_id)
-            elif version.isdecimal() and len(version) < 10:
+            elif version.isdecimal() and version.isascii() and len(version) < 10:
                 stored = session.store.vread(name, resource_id, int(version))
             else:
                 raise NotFound
         headers = {"ETag": stored.etag, "Last-Modified": stored.last_modified}
-        if _unchanged(call, stored.etag):
+        if is_known(call.headers, stored.etag, stored.updated_at):
             return Reply(304, headers)
-        return Reply(200, {"Content-Type": FHIR_JSON, **headers}, stored.body)
+        body = stored.body
+        if "_summary" in call.query or "_elements" in call.query:
+            asked = parse(name, call.query)
+            body = part_of(stored, asked.summary, asked.elements).data
+        return Reply(200, {"Content-Type": FHIR_JSON, **headers}, body)
 
-    def _search(self, call: Call, name: str, query: str) -> Reply:
+    def _search(self, call: Call, name: str, patient: str | None = None) -> Reply:
         form = call.body if call.method == "POST" and isinstance(call.body, dict) else None
         lenient = preferences.of(call.headers).lenient
-        asked = parse(name, query, form=form, base=call.base, lenient=lenient)
+        asked = parse(name, call.query, form=form, base=call.base, lenient=lenient, patient=patient)
         with self._open(call, False) as session:
             session.may("search-type", name)
             found = searchset(session, asked, call.base)
         return _json(200, found)
 
+    def _history(self, call: Call, name: str, resource_id: str | None) -> Reply:
+        with self._open(call, False) as session:
+            session.may("history-type" if resource_id is None else "history-instance", name)
+            found = history(session, name, resource_id, call.query, call.base)
+        return _json(200, found)
+
     def _metadata(self, call: Call) -> Reply:
         body = write(self._capability())
         etag = f'W/"{sha256(body).hexdigest()[:16]}"'
-        if _unchanged(call, etag):
+        if is_known(call.headers, etag):
             return Reply(304, {"ETag": etag})
         return Reply(200, {"Content-Type": FHIR_JSON, "ETag": etag}, body)
+
+    def _validate_only(self, call: Call, name: str, resource_id: str | None) -> Reply:
+        asked = validation.asked(call.body, call.query)
+        if asked.resource is None and resource_id is not None:
+            with self._open(call, False) as session:
+                session.may("read", name)
+                asked = asked.of(session.store.read(name, resource_id).resource)
+        return _json(200, validation.outcome_for(asked, name, resource_id, self._validate))
 
     # writing
 
@@ -175,14 +194,39 @@ class Rest:
         entry = Entry("", "POST", name, resource=call.body, if_none_exist=condition)
         return self._write(call, entry, "create")
 
-    def _update(self, call: Call, name: str, resource_id: str) -> Reply:
-        if call.query:
-            raise BadRequest("A PUT goes to Type/id, without a query.")
+    def _update(self, call: Call, name: str, resource_id: str | None) -> Reply:
+        if bool(call.query) == (resource_id is not None) or (call.query and not self._conditional_create):
+            raise BadRequest("A PUT goes to Type/id, or to Type with a search that finds one.")
         self._check_body(call, "update", name)
-        if call.body.get("id") != resource_id:
+        if resource_id is not None and call.body.get("id") != resource_id:
             raise BadRequest("The id in the address and in the resource differ, or it has none.", place=f"{name}.id")
-        if_match = call.headers.get("if-match")
-        return self._write(call, Entry("", "PUT", name, resource_id, resource=call.body, if_match=if_match), "update")
+        entry = Entry("", "PUT", name, resource_id, call.query, call.body, if_match=call.headers.get("if-match"))
+        return self._write(call, entry, "update")
+
+    def _patch(self, call: Call, name: str, resource_id: str) -> Reply:
+        self._refuse_query(call)
+        if self._admit:
+            self._admit(call, "patch", name)
+        entry = Entry("", "PATCH", name, resource_id, resource=call.body, if_match=call.headers.get("if-match"))
+        return self._write(call, entry, "patch")
+
+    def _delete(self, call: Call, name: str, resource_id: str) -> Reply:
+        self._refuse_query(call)
+        entry = Entry("", "DELETE", name, resource_id, if_match=call.headers.get("if-match"))
+        with self._open(call, True) as session:
+            session.may("delete", name)
+            (written,) = carry_out(session, [entry], call.base, self._refuse_invalid)
+            if written.method == "delete":
+                session.after_writes([written.change()], call)
+        headers = {"ETag": written.stored.etag}
+        if preferences.of(call.headers).returns != "OperationOutcome":
+            return Reply(204, headers)
+        said = write(outcome([Finding("information", "informational", "", "It is deleted.")]))
+        return Reply(200, {"Content-Type": FHIR_JSON, **headers}, said)
+
+    def _refuse_query(self, call: Call) -> None:
+        if call.query.removeprefix("_format=json"):
+            raise BadRequest("A PATCH or DELETE goes to Type/id, without a query.")
 
     def _check_body(self, call: Call, interaction: str, name: str) -> None:
         if self._admit:
@@ -201,7 +245,7 @@ class Rest:
     def _write(self, call: Call, entry: Entry, interaction: str) -> Reply:
         with self._open(call, True) as session:
             session.may(interaction, entry.type)
-            (written,) = carry_out(session, [entry], call.base)
+            (written,) = carry_out(session, [entry], call.base, self._refuse_invalid)
             session.after_writes([written.change()], call)
         stored = written.stored
         status = 201 if written.method == "create" else 200
@@ -213,9 +257,12 @@ class Rest:
         return _preferred(status, headers, stored, preferences.of(call.headers))
 
     def _bundle(self, call: Call) -> Reply:
-        transaction.refuse_other(call.body)
+        kind = transaction.kind_of(call.body)
         if not self._transactions:
             raise MethodNotAllowed("This server takes no transactions.")
+        if kind == "batch":
+            self._refuse_invalid(batch.shell(call.body))
+            return _json(200, batch.run(call.body, call, self.answer))
         self._refuse_invalid(call.body)
         entries = transaction.entries_of(call.body, call.base)
         if self._admit:
@@ -224,10 +271,18 @@ class Rest:
                     self._admit(call, transaction.interaction_of(entry), entry.type)
         whole = preferences.of(call.headers).returns == "representation"
         with self._open(call, any(one.method != "GET" for one in entries)) as session:
-            body, changes = transaction.run(session, entries, call.base, whole=whole)
+            body, changes = transaction.run(session, entries, call.base, self._refuse_invalid, whole=whole)
             if changes:
                 session.after_writes(changes, call)
         return _json(200, body)
+
+
+_BY_METHOD: Mapping[str, Callable[[Rest, Call, str, str], Reply]] = {
+    "GET": lambda rest, *rest_of_it: rest._read(*rest_of_it),  # noqa: SLF001 - the table of this class
+    "PUT": lambda rest, *rest_of_it: rest._update(*rest_of_it),  # noqa: SLF001
+    "PATCH": lambda rest, *rest_of_it: rest._patch(*rest_of_it),  # noqa: SLF001
+    "DELETE": lambda rest, *rest_of_it: rest._delete(*rest_of_it),  # noqa: SLF001
+}
 
 
 class _NotOffered(MethodNotAllowed):
@@ -249,11 +304,6 @@ def refusal(fault: Fault) -> Reply:
 def _only(method: str, *offered: str) -> None:
     if method not in offered:
         raise _NotOffered(offered)
-
-
-def _unchanged(call: Call, etag: str) -> bool:
-    asked = call.headers.get("if-none-match", "")
-    return any(one.strip() in (etag, etag.removeprefix("W/"), "*") for one in asked.split(",")) if asked else False
 
 
 def _json(status: int, value: Json) -> Reply:

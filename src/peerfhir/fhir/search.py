@@ -2,92 +2,124 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode
 
 from peerfhir.errors import BadRequest
-from peerfhir.fhir import parameters
-from peerfhir.fhir.index import folded, key_of, span_of
+from peerfhir.fhir import compartments, parameters
+from peerfhir.fhir.cursors import Cursor, cursor
 from peerfhir.fhir.parameters import Parameter
+from peerfhir.fhir.values import Number, Span, Token, Value, value_of, wrong
+
+__all__ = ["Clause", "Include", "Number", "Query", "Span", "Token", "parse"]
 
 DEFAULT_COUNT = 50
 MAX_COUNT = 500
 MAX_CLAUSES = 30  # each is a subquery
 MAX_VALUES = 100  # of one clause
-_PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb)?(\d.*)")
+MAX_SORTS = 3
+MAX_ELEMENTS = 50
 _CONTROL = re.compile("[\x00-\x1f]")
-_MODIFIERS = {"token": {"not", "missing"}, "reference": {"missing"}, "date": {"missing"}, "uri": {"missing"}}
-_SORTS = {"_id", "-_id", "_lastUpdated", "-_lastUpdated"}
-_TOLERATED = {"_format", "_pretty", "_totalMethod"}  # said by clients, without meaning for the matches
-
-
-@dataclass(frozen=True)
-class Token:
-    """One value of a token search. system None: any; "": none."""
-
-    code: str
-    system: str | None
-
-
-@dataclass(frozen=True)
-class Span:
-    """One value of a date search, microseconds; `high` is excluded."""
-
-    prefix: str
-    low: int
-    high: int
+_NAME = re.compile(r"[A-Za-z]{1,64}")
+_MODIFIERS = {
+    "token": frozenset({"not", "missing"}),
+    "string": frozenset({"contains", "exact", "missing"}),
+    "reference": frozenset({"identifier", "missing"}),
+    "date": frozenset({"missing"}),
+    "uri": frozenset({"missing"}),
+    "quantity": frozenset({"missing"}),
+}
+_TOLERATED = frozenset({"_format", "_pretty"})  # said by clients, without meaning for the matches
+SUMMARIES = frozenset({"true", "text", "data", "count", "false"})
 
 
 @dataclass(frozen=True)
 class Clause:
-    """One parameter as asked: any of its values may match; all clauses must."""
+    """One parameter as asked: any of its values may match; all clauses must.
+
+    chain  for `patient.name=x`: the clause that the resource pointed at must fulfil, one for each of its types
+    """
 
     type: str
     parameter: Parameter
-    values: tuple[Token | Span | tuple[str, ...] | str, ...]
-    modifier: str = ""  # not | contains | missing
+    values: tuple[Value, ...] = ()
+    modifier: str = ""  # not | contains | exact | identifier | missing | chain
+    chain: tuple[Clause, ...] = ()
+
+    @property
+    def is_negative(self) -> bool:
+        """Whether it matches what has no such row."""
+        return self.modifier == "not" or (self.modifier == "missing" and self.values == ("true",))
+
+
+@dataclass(frozen=True)
+class Include:
+    """What to bring along: `type`'s reference `name` (to `target`, when one is said); again and again if `iterate`."""
+
+    type: str
+    name: str
+    target: str = ""
+    iterate: bool = False
 
 
 @dataclass(frozen=True)
 class Query:
-    """A whole search. `used` is what the self link says; `ignored` are names that lenient handling passed over."""
+    """A whole search. `used` is what the self link says; `ignored` are names that lenient handling passed over.
+
+    path   where the search is asked, below the base: the type, or a compartment and the type
+    sort   (parameter, descending); empty for the order of the ids
+    total  whether the number of all matches was asked for
+    """
 
     type: str
     clauses: tuple[Clause, ...] = ()
     count: int = DEFAULT_COUNT
-    sort: str = "_id"
-    total: bool = True
-    after: tuple[int, str] | None = None  # the last row of the page before: updated_at, id
-    includes: tuple[tuple[str, str], ...] = ()  # (type, reference parameter) to bring along
-    revincludes: tuple[tuple[str, str], ...] = ()  # (type, reference parameter) that point here
+    sort: tuple[tuple[str, bool], ...] = ()
+    total: bool = False
+    after: Cursor | None = None  # the last row of the page before
+    includes: tuple[Include, ...] = ()
+    revincludes: tuple[Include, ...] = ()
+    summary: str = "false"
+    elements: tuple[str, ...] = ()
     used: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
+    path: str = ""
 
     def link(self, after: str | None = None) -> str:
         """This search as a query string; with `after` the one of the next page."""
         own = [pair for pair in self.used if pair[0] != "_after"]
         return urlencode([*own, ("_after", after)] if after else self.used, safe=":/|,$")
 
+    @property
+    def chained(self) -> frozenset[str]:
+        """The types that a chained parameter looks into."""
+        return frozenset(inner.type for one in self.clauses for inner in one.chain)
+
 
 def parse(resource_type: str, query: str, *, form: Mapping[str, list[str]] | None = None, base: str = "",
-          lenient: bool = False) -> Query:  # fmt: skip
+          lenient: bool = False, patient: str | None = None) -> Query:  # fmt: skip
     """A query string (and the form of a POST _search) as a Query.
 
-    base    of this server: absolute references below it are ours
-    Raises  BadRequest that names the parameter, never its value; under `lenient` unknown ones are passed over
+    base     of this server: absolute references below it are ours
+    patient  id of the Patient whose compartment is searched
+    Raises   BadRequest that names the parameter, never its value; under `lenient` unknown ones are passed over
     """
-    pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=200)
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=200)
+    except ValueError:
+        raise BadRequest("A search may have at most 200 parameters.") from None
     pairs += [(name, value) for name, values in (form or {}).items() for value in values]
     reading = _Reading(resource_type, base)
+    if patient is not None:
+        reading.clauses.append(Clause(resource_type, compartments.of(resource_type), ((f"Patient/{patient}",),)))
+        reading.path = f"Patient/{patient}/{resource_type}"
     for name, value in pairs:
         if value.strip(",") == "" or name in _TOLERATED:
             continue
         if _CONTROL.search(value):
-            raise _wrong(name, "a value without control characters")
+            raise wrong(name, "a value without control characters")
         if reading.take(name, value):
             reading.used.append((name, value))
         elif lenient:
@@ -100,127 +132,159 @@ def parse(resource_type: str, query: str, *, form: Mapping[str, list[str]] | Non
     return reading.query()
 
 
+@dataclass
 class _Reading:
     """A search while its parameters are read one by one."""
 
-    def __init__(self, resource_type: str, base: str) -> None:
-        self.type = resource_type
-        self.base = base
-        self.known = parameters.of(resource_type)
-        self.clauses: list[Clause] = []
-        self.used: list[tuple[str, str]] = []
-        self.ignored: list[str] = []
-        self.count, self.sort, self.total = DEFAULT_COUNT, "_id", True
-        self.after: tuple[int, str] | None = None
-        self.includes: list[tuple[str, str]] = []
-        self.revincludes: list[tuple[str, str]] = []
+    type: str
+    base: str
+    clauses: list[Clause] = field(default_factory=list)
+    used: list[tuple[str, str]] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    includes: list[Include] = field(default_factory=list)
+    revincludes: list[Include] = field(default_factory=list)
+    sort: tuple[tuple[str, bool], ...] = ()
+    elements: tuple[str, ...] = ()
+    after: Cursor | None = None
+    count: int = DEFAULT_COUNT
+    total: bool = False
+    summary: str = "false"
+    path: str = ""
 
     def query(self) -> Query:
         if len(self.clauses) > MAX_CLAUSES:
             raise BadRequest(f"A search may have at most {MAX_CLAUSES} conditions.")
+        if self.after is not None and not self.after.fits(self.sort):
+            raise wrong("_after", "a next link as it was given")
         return Query(
-            self.type, tuple(self.clauses), self.count, self.sort, self.total, self.after, tuple(self.includes),
-            tuple(self.revincludes), tuple(self.used), tuple(self.ignored),
+            self.type, tuple(self.clauses), 0 if self.summary == "count" else self.count, self.sort, self.total,
+            self.after, tuple(self.includes), tuple(self.revincludes), self.summary, self.elements,
+            tuple(self.used), tuple(self.ignored), self.path or self.type,
         )  # fmt: skip
 
     def take(self, name: str, value: str) -> bool:
         """Understand one parameter; False when it is unknown here."""
-        if name == "_count":
-            if not re.fullmatch(r"\d{1,9}", value, re.ASCII):
-                raise _wrong(name, "a whole number")
-            self.count = min(int(value), MAX_COUNT)
-        elif name == "_sort":
-            self.sort = value
-            return value in _SORTS
-        elif name == "_total":
-            self.total = value != "none"
-            return value in ("none", "estimate", "accurate")
-        elif name == "_summary":
-            self.count = 0 if value == "count" else self.count
-            return value in ("count", "false")
-        elif name == "_after":
-            self.after = cursor(value)
-        elif name in ("_include", "_revinclude"):
+        plain = name.partition(":")[0]
+        if plain in ("_include", "_revinclude"):
             return self._include(name, value)
-        else:
-            return self._condition(name, value)
+        if name in _RESULT:
+            return _RESULT[name](self, value)
+        clause = condition(self.type, name, value, self.base)
+        if clause is None:
+            return False
+        self.clauses.append(clause)
+        return True
+
+    def _count(self, value: str) -> bool:
+        if not re.fullmatch(r"\d{1,9}", value, re.ASCII):
+            raise wrong("_count", "a whole number")
+        self.count = min(int(value), MAX_COUNT)
+        return True
+
+    def _sort(self, value: str) -> bool:
+        known = parameters.of(self.type)
+        keys = tuple((one.removeprefix("-"), one.startswith("-")) for one in value.split(",") if one)
+        if len(keys) > MAX_SORTS:
+            raise BadRequest(f"A search may be sorted by at most {MAX_SORTS} parameters.")
+        if len({name for name, _ in keys}) < len(keys) or any(name not in known for name, _ in keys):
+            return False
+        self.sort = () if keys == (("_id", False),) else keys
+        return True
+
+    def _total(self, value: str) -> bool:
+        self.total = value in ("accurate", "estimate")
+        return value in ("none", "estimate", "accurate")
+
+    def _total_method(self, value: str) -> bool:
+        self.total = True
+        return True
+
+    def _summary(self, value: str) -> bool:
+        self.summary = value
+        return value in SUMMARIES
+
+    def _elements(self, value: str) -> bool:
+        names = [one.removeprefix(f"{self.type}.") for one in value.split(",") if one]
+        if len(names) > MAX_ELEMENTS or not all(_NAME.fullmatch(one) for one in names):
+            raise wrong("_elements", "names of elements at the top of the resource")
+        self.elements = tuple(names)
+        return True
+
+    def _after(self, value: str) -> bool:
+        self.after = cursor(value)
         return True
 
     def _include(self, name: str, value: str) -> bool:
-        source, _, rest = value.partition(":")
-        parameter = parameters.PARAMETERS.get(source, {}).get(rest.partition(":")[0])
-        if parameter is None or parameter.kind != "reference" or (name == "_include" and source != self.type):
-            return False
-        (self.includes if name == "_include" else self.revincludes).append((source, parameter.name))
-        return True
-
-    def _condition(self, name: str, value: str) -> bool:
         plain, _, modifier = name.partition(":")
-        parameter = self.known.get(plain)
-        if parameter is None:
+        source, _, rest = value.partition(":")
+        parameter_name, _, target = rest.partition(":")
+        parameter = parameters.PARAMETERS.get(source, {}).get(parameter_name)
+        if parameter is None or parameter.kind != "reference" or modifier not in ("", "iterate"):
             return False
-        if parameter.kind == "reference" and modifier in parameter.targets:
-            value = ",".join(one if "/" in one else f"{modifier}/{one}" for one in value.split(","))
-            modifier = ""
-        allowed = {"contains", "missing"} if parameter.kind == "string" else _MODIFIERS.get(parameter.kind, set())
-        if modifier and modifier not in allowed:
+        iterate = modifier == "iterate"
+        if target and target not in parameter.targets:
             return False
-        texts = _split(value)
-        if len(texts) > MAX_VALUES:
-            raise BadRequest(f"A search parameter may have at most {MAX_VALUES} values.")
-        values = tuple(self._value(name, parameter, modifier, one) for one in texts)
-        self.clauses.append(Clause(self.type, parameter, values, modifier))
+        one = Include(source, parameter.name, target, iterate)
+        if plain == "_include":
+            if source != self.type and not iterate:
+                return False
+            self.includes.append(one)
+        else:
+            if self.type not in parameter.targets and not iterate:
+                return False
+            self.revincludes.append(one)
         return True
 
-    def _value(self, name: str, parameter: Parameter, modifier: str, text: str) -> Token | Span | tuple[str, ...] | str:
-        if modifier == "missing":
-            if text not in ("true", "false"):
-                raise _wrong(name, "true or false")
-            return text
-        if parameter.kind == "token":
-            system, bar, code = text.rpartition("|")
-            if not system and not code:
-                raise _wrong(name, "a code, a system, or both")
-            return Token(key_of(code), key_of(system) if bar else None)
-        if parameter.kind in ("date", "updated"):
-            match = _PREFIX.fullmatch(text)
-            span = span_of(match.group(2)) if match else None
-            if match is None or span is None:
-                raise _wrong(name, "a date, with eq, ne, gt, lt, ge, le, sa or eb before it")
-            return Span(match.group(1) or "eq", *span)
-        if parameter.kind == "reference":
-            return self._targets(parameter, text)
-        return folded(text) if parameter.kind == "string" else key_of(text)
 
-    def _targets(self, parameter: Parameter, text: str) -> tuple[str, ...]:
-        if self.base and text.startswith(self.base + "/"):
-            text = text[len(self.base) + 1 :]
-        if "/" in text or ":" in text:
-            return (key_of(text.split("/_history/")[0]),)
-        return tuple(key_of(f"{target}/{text}") for target in parameter.targets)
+_RESULT: Mapping[str, Callable[[_Reading, str], bool]] = {
+    "_count": _Reading._count,  # noqa: SLF001 - the table of this class
+    "_sort": _Reading._sort,  # noqa: SLF001
+    "_total": _Reading._total,  # noqa: SLF001
+    "_totalMethod": _Reading._total_method,  # noqa: SLF001 - as fhirpy says it
+    "_summary": _Reading._summary,  # noqa: SLF001
+    "_elements": _Reading._elements,  # noqa: SLF001
+    "_after": _Reading._after,  # noqa: SLF001
+}
+RESULT_PARAMETERS = frozenset(_RESULT) | {"_include", "_revinclude"}
 
 
-def cursor_of(updated_at: int, resource_id: str) -> str:
-    """The opaque text that begins the next page after this row."""
-    return base64.urlsafe_b64encode(f"{updated_at}.{resource_id}".encode()).decode().rstrip("=")
+def condition(resource_type: str, name: str, value: str, base: str, *, chained: bool = False) -> Clause | None:
+    """One condition on a type; None when it is unknown there. Raises BadRequest for a value that cannot be meant."""
+    if "." in name and not chained:
+        return _chain(resource_type, name, value, base)
+    plain, _, modifier = name.partition(":")
+    parameter = parameters.of(resource_type).get(plain)
+    if parameter is None:
+        return None
+    texts = _split(value)
+    if parameter.kind == "reference" and modifier in parameter.targets:
+        texts = [one if "/" in one else f"{modifier}/{one}" for one in texts]
+        modifier = ""
+    if modifier and modifier not in _MODIFIERS.get(parameter.kind, frozenset()):
+        return None
+    if len(texts) > MAX_VALUES:
+        raise BadRequest(f"A search parameter may have at most {MAX_VALUES} values.")
+    if modifier == "missing":
+        if texts not in (["true"], ["false"]):
+            raise wrong(name, "true or false")
+        return Clause(resource_type, parameter, (texts[0],), modifier)
+    values = tuple(value_of(name, parameter, modifier, one, base) for one in texts)
+    return Clause(resource_type, parameter, values, modifier)
 
 
-def cursor(text: str) -> tuple[int, str]:
-    """The row that an opaque text names. Raises BadRequest."""
-    try:
-        plain = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
-        updated_at, _, resource_id = plain.partition(".")
-        if re.fullmatch(r"\d{1,18}", updated_at, re.ASCII) and resource_id:
-            return int(updated_at), resource_id
-    except (binascii.Error, ValueError):
-        pass
-    raise _wrong("_after", "a next link as it was given")
+def _chain(resource_type: str, name: str, value: str, base: str) -> Clause | None:
+    """`patient.name=x`, `subject:Patient.name=x`: one level, to each type the reference may have."""
+    pointing, _, rest = name.partition(".")
+    plain, _, target = pointing.partition(":")
+    parameter = parameters.PARAMETERS.get(resource_type, {}).get(plain)
+    if parameter is None or parameter.kind != "reference" or (target and target not in parameter.targets):
+        return None
+    targets = [target] if target else [one for one in parameter.targets if one in parameters.PARAMETERS]
+    inner = [condition(one, rest, value, base, chained=True) for one in targets]
+    found = tuple(one for one in inner if one is not None)
+    return Clause(resource_type, parameter, (), "chain", found) if found else None
 
 
 def _split(value: str) -> list[str]:
     """The comma list of OR values; a backslash takes the meaning from the comma after it."""
     return [re.sub(r"\\([,$|\\])", r"\1", one) for one in re.split(r"(?<!\\),", value) if one]
-
-
-def _wrong(name: str, what: str) -> BadRequest:
-    return BadRequest(f"The search parameter {name[:64]!r} needs {what}.")

@@ -6,25 +6,27 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, and_, bindparam, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.engine import Connection
 
 from peerfhir.clock import Clock, new_id
-from peerfhir.errors import Duplicate, NotFound, VersionConflict
-from peerfhir.fhir import criteria
+from peerfhir.errors import BadRequest, Duplicate, Gone, NotFound, VersionConflict
+from peerfhir.fhir import order
+from peerfhir.fhir import statements as sql
 from peerfhir.fhir.claims import Claims, Key
+from peerfhir.fhir.criteria import Conditions
+from peerfhir.fhir.cursors import Cursor, kind_of
 from peerfhir.fhir.index import Rows, identifiers_of, key_of, rows_of
+from peerfhir.fhir.indexing import Indexing
 from peerfhir.fhir.labels import Labels
-from peerfhir.fhir.prepared import EVERYTHING, Prepared, Seen, Sight, among
+from peerfhir.fhir.parameters import PARAMETERS
+from peerfhir.fhir.prepared import EVERYTHING, Sight
 from peerfhir.fhir.reader import Json
-from peerfhir.fhir.search import Query, cursor_of, parse
+from peerfhir.fhir.search import Query, parse
 from peerfhir.fhir.stored import Draft, Page, Stored, from_row, with_meta
 from peerfhir.fhir.tables import (
-    fhir_date,
     fhir_reference,
     fhir_resource,
-    fhir_string,
     fhir_token,
     fhir_version,
     metadata,
@@ -38,57 +40,6 @@ __all__ = ["Draft", "Key", "Labels", "Page", "Store", "Stored", "fhir_resource",
 CLAIMED_TYPES = frozenset({"Task", "ServiceRequest"})
 
 _r, _v, _t = fhir_resource.c, fhir_version.c, fhir_token.c
-_SAME = and_(_v.program_id == _r.program_id, _v.type == _r.type, _v.id == _r.id)
-_HERE = and_(_r.program_id == bindparam("p"), _r.type == bindparam("t"), _r.id == bindparam("i"))
-_LABELS = (_r.source, _r.person_id, _r.share_class)
-_CURRENT = select(_r.type, _r.id, _r.version, _r.updated_at, *_LABELS, _v.body).select_from(
-    fhir_resource.join(fhir_version, and_(_SAME, _v.version == _r.version))
-)
-_ONE = Seen(_CURRENT.where(_HERE))
-_ONE_VERSION = Seen(
-    select(_r.type, _r.id, _v.version, _v.updated_at, *_LABELS, _v.body)
-    .select_from(fhir_resource.join(fhir_version, _SAME))
-    .where(_HERE, _v.version == bindparam("n"))
-)
-_MOVE = Prepared(
-    update(fhir_resource)
-    .where(_HERE, _r.version == bindparam("expected"))
-    .values(version=bindparam("n"), updated_at=bindparam("at"), source=bindparam("s"))
-    .values(person_id=bindparam("who"), share_class=bindparam("cls"), facets=bindparam("facets"))
-)
-_IDENTIFIED = select(_r.type, _r.id, _t.system, _t.code).select_from(
-    fhir_token.join(fhir_resource, and_(_r.program_id == _t.program_id, _r.type == _t.type, _r.id == _t.id))
-)
-# Two plain lists, because both databases index those; whoever asks drops the surplus.
-_AMONG = [
-    and_(_r.program_id == bindparam("p"), types, ids)
-    for types, ids in zip(among(_r.type, "types"), among(_r.id, "ids"), strict=True)
-]
-_MANY = Seen(*(_CURRENT.where(these) for these in _AMONG))
-_PRESENT = Seen(*(select(_r.type, _r.id).where(these) for these in _AMONG))
-_ALL_IDENTIFIED = Seen(
-    *(
-        _IDENTIFIED.where(_t.program_id == bindparam("p"), types, _t.param == "identifier", codes)
-        for types, codes in zip(among(_t.type, "types"), among(_t.code, "codes"), strict=True)
-    )
-)
-_NEW_RESOURCE = Prepared(insert(fhir_resource))
-_NEW_VERSION = Prepared(insert(fhir_version))
-
-
-def _index_of(table: Table, kind: str, names: tuple[str, ...]) -> tuple[str, tuple[str, ...], Prepared, Prepared]:
-    """The rows' kind and their own columns, how they are removed, how they are added."""
-    gone = delete(table).where(*(column == bindparam(column.name) for column in table.primary_key))
-    added = Prepared(sqlite.insert(table).on_conflict_do_nothing(), postgresql.insert(table).on_conflict_do_nothing())
-    return kind, names, Prepared(gone), added
-
-
-_INDEXES = (
-    _index_of(fhir_token, "tokens", ("param", "code", "system")),
-    _index_of(fhir_reference, "references", ("param", "target")),
-    _index_of(fhir_date, "dates", ("param", "low", "high")),
-    _index_of(fhir_string, "strings", ("param", "value")),
-)
 
 
 class Store:
@@ -107,34 +58,49 @@ class Store:
         self.connection = connection
         self.program_id = program_id
         self.claims = Claims(connection, program_id)
-        self._conditions = criteria.Conditions(program_id, connection.dialect.name)
+        self._conditions = Conditions(program_id, connection.dialect.name, visible, lambda: micros(clock.now()))
+        self._indexing = Indexing(connection, program_id)
         self._clock = clock
         self._visible = visible
 
     # what is kept
 
     def read(self, resource_type: str, resource_id: str) -> Stored:
-        """The current version. Raises NotFound, also for what the caller may not see."""
-        values = {"p": self.program_id, "t": resource_type, "i": resource_id}
-        row = _ONE.by(self._visible).first(self.connection, {**values, **self._visible.values}, alone=True)
-        if row is None:
-            raise NotFound
-        return from_row(row)
+        """The current version. Raises NotFound, also for what the caller may not see; Gone."""
+        values = {"p": self.program_id, "t": resource_type, "i": resource_id, **self._visible.values}
+        return _there(sql.ONE.by(self._visible).first(self.connection, values, alone=True))
 
     def vread(self, resource_type: str, resource_id: str, version: int) -> Stored:
-        """One version, with the labels of today. Raises NotFound."""
-        values = {"p": self.program_id, "t": resource_type, "i": resource_id, "n": version}
-        row = _ONE_VERSION.by(self._visible).first(self.connection, {**values, **self._visible.values}, alone=True)
-        if row is None:
-            raise NotFound
-        return from_row(row)
+        """One version, with the labels of today. Raises NotFound; Gone for the one that says it was deleted."""
+        values = {"p": self.program_id, "t": resource_type, "i": resource_id, "n": version, **self._visible.values}
+        return _there(sql.ONE_VERSION.by(self._visible).first(self.connection, values, alone=True))
+
+    def history(
+        self, resource_type: str, resource_id: str | None = None, *, count: int, since: int | None = None,
+        after: tuple[int, str, int] | None = None,
+    ) -> list[Stored]:  # fmt: skip
+        """Versions, newest first, of one resource or of a type; deleted ones too, told by their method.
+
+        since  microseconds since 1970: what was written then or later
+        after  (microseconds, id, version) of the last one of the page before
+        """
+        query = sql.VERSIONS.where(_r.program_id == self.program_id, _r.type == resource_type)
+        query = query.where(_v.program_id == self.program_id, _v.type == resource_type)
+        if resource_id is not None:
+            query = query.where(_r.id == resource_id, _v.id == resource_id)
+        if since is not None:
+            query = query.where(_v.updated_at >= since)
+        if after is not None:
+            query = query.where(tuple_(_v.updated_at, _v.id, _v.version) < tuple_(*after))
+        query = query.order_by(_v.updated_at.desc(), _v.id.desc(), _v.version.desc()).limit(count)
+        return [from_row(row) for row in self.connection.execute(self._visible(query))]
 
     def read_many(self, references: Iterable[str]) -> dict[str, Stored]:
         """The current versions of those "Type/id" that exist and may be seen."""
         wanted = set(references)
         if not wanted:
             return {}
-        found = map(from_row, _MANY.by(self._visible).rows(self.connection, self._among(wanted)))
+        found = map(from_row, sql.MANY.by(self._visible).rows(self.connection, self._among(wanted)))
         return {one.reference: one for one in found if one.reference in wanted}
 
     def missing(self, references: Iterable[str]) -> frozenset[str]:
@@ -142,29 +108,51 @@ class Store:
         wanted = frozenset(references)
         if not wanted:
             return wanted
-        here = _PRESENT.by(self._visible).rows(self.connection, self._among(wanted))
+        here = sql.PRESENT.by(self._visible).rows(self.connection, self._among(wanted))
         return wanted - {f"{row.type}/{row.id}" for row in here}
 
     def search(self, resource_type: str, query: Query | str = "") -> Page:
         """One page of what matches; a text is parsed strictly (BadRequest)."""
         asked = parse(resource_type, query) if isinstance(query, str) else query
         where = [_r.program_id == self.program_id, _r.type == resource_type]
-        where += [self._conditions.of(clause) for clause in asked.clauses]
+        where += self._conditions.of(asked.clauses, self.connection, ordered=order.is_walked(asked))
         rows: list[Stored] = []
         if asked.count:
-            page = criteria.ordered(self._visible(_CURRENT.where(*where)), asked).limit(asked.count + 1)
-            rows = [from_row(row) for row in self.connection.execute(page)]
-        after = cursor_of(micros(rows[-2].updated_at), rows[-2].id) if len(rows) > asked.count > 0 else None
+            page = order.ordered(self._visible(sql.CURRENT.where(*where)), asked, self._conditions, self._last(asked))
+            rows = [from_row(row) for row in self.connection.execute(page.limit(asked.count + 1))]
+        more = len(rows) > asked.count > 0
         rows = rows[: asked.count]
-        total: int | None = len(rows) if asked.count and after is None and asked.after is None else None
-        if total is None and asked.total:
-            matching = criteria.counted(self._visible(select(_r.id).where(*where)))
-            total = int(self.connection.execute(matching).scalar_one())
-        return Page(tuple(rows), total, after)
+        total: int | None = len(rows) if asked.count and not more and asked.after is None else None
+        if total is None and (asked.total or not asked.count):
+            matching = self._visible(select(_r.id).where(*where, sql.ALIVE)).subquery()
+            total = int(self.connection.execute(select(func.count()).select_from(matching)).scalar_one())
+        return Page(tuple(rows), total, _cursor(asked, rows[-1]) if more else None)
+
+    def _last(self, asked: Query) -> Stored | None:
+        """The row a cursor names, where the order needs more of it than the cursor says.
+
+        Only what the caller may see still: the place of any other row in an order would tell what it holds.
+        """
+        if asked.after is None or asked.after.kind != "v":
+            return None
+        try:
+            return self.vread(asked.type, asked.after.id, asked.after.number)
+        except (NotFound, Gone):
+            raise BadRequest("This page is no longer there. Begin the search again.", place="_after") from None
+
+    def pointing_at(self, resource_type: str, resource_id: str) -> bool:
+        """Whether anything the caller may see refers to this resource."""
+        query = sql.POINTED_AT.where(
+            fhir_reference.c.program_id == self.program_id,
+            fhir_reference.c.type.in_(sorted(PARAMETERS)),
+            fhir_reference.c.param.in_(sql.POINTING[resource_type]),
+            fhir_reference.c.target == key_of(f"{resource_type}/{resource_id}"),
+        ).limit(1)
+        return self.connection.execute(self._visible(query)).first() is not None
 
     def find_by_identifier(self, resource_type: str, system: str, value: str, source: str | None = None) -> str | None:
         """The id of a visible resource with this identifier (from this sender, when one is named), or None."""
-        query = _IDENTIFIED.where(
+        query = sql.IDENTIFIED.where(
             _t.program_id == self.program_id, _t.type == resource_type, _t.param == "identifier",
             _t.code == key_of(value), _t.system == key_of(system),
         )  # fmt: skip
@@ -185,7 +173,7 @@ class Store:
             **self._visible.values,
         }
         found: dict[tuple[str, str, str], list[str]] = {}
-        for row in _ALL_IDENTIFIED.by(self._visible).rows(self.connection, values):
+        for row in sql.ALL_IDENTIFIED.by(self._visible).rows(self.connection, values):
             found.setdefault((row.type, row.system, row.code), []).append(row.id)
         return {one: found.get((one.type, key_of(one.system), key_of(one.value)), []) for one in wanted}
 
@@ -246,14 +234,29 @@ class Store:
         created = []
         for draft, one, rows in zip(drafts, done, after, strict=True):
             if draft.previous:
-                self._move(one, rows.facets, draft.place)
+                self._move(one, rows.keys, draft.place)
             else:
-                created.append(self._row(one, rows.facets))
+                created.append(self._row(one, rows.keys))
         if created:
-            _NEW_RESOURCE.run_many(self.connection, created)
-        _NEW_VERSION.run_many(self.connection, [self._version_row(one) for one in done])
-        self._index(done, before, after)
+            sql.NEW_RESOURCE.run_many(self.connection, created)
+        sql.NEW_VERSION.run_many(self.connection, [self._version_row(one) for one in done])
+        self._indexing.change((one.type, one.id, old, new) for one, old, new in zip(done, before, after, strict=True))
         return done
+
+    def delete(self, previous: Stored, *, place: str = "") -> Stored:
+        """Delete what was read: its versions stay, its index rows and claimed identifiers go.
+
+        Returns  the version that says so, without a body
+        Raises   VersionConflict when it moved since it was read
+        """
+        now = self._clock.now()
+        at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        one = Stored(previous.type, previous.id, previous.version + 1, at, b"", previous.labels, method="delete")
+        self._move(one, "", place)
+        sql.NEW_VERSION.run_many(self.connection, [self._version_row(one)])
+        self._indexing.change([(one.type, one.id, rows_of(previous.resource), Rows())])
+        self.claims.release(_keys(previous, previous.labels), one.id)
+        return one
 
     def _claim(self, drafts: Sequence[Draft], done: Sequence[Stored]) -> None:
         wanted: dict[Key, str] = {}
@@ -279,44 +282,43 @@ class Store:
                 advice=f"Read or update {key.type}/{holder}; to send safely more than once, use If-None-Exist.",
             )
 
-    def _move(self, one: Stored, facets: str, place: str) -> None:
+    def _move(self, one: Stored, keys: str, place: str) -> None:
         labels = one.labels
         values = {
             "p": self.program_id, "t": one.type, "i": one.id, "expected": one.version - 1, "n": one.version,
             "at": micros(one.updated_at), "s": labels.source, "who": labels.person_id, "cls": labels.share_class,
-            "facets": facets,
+            "sorted": keys, "gone": one.method == "delete",
         }  # fmt: skip
-        if _MOVE.run(self.connection, values) != 1:
+        if sql.MOVE.run(self.connection, values) != 1:
             raise VersionConflict(place=place or None)
 
-    def _row(self, one: Stored, facets: str) -> dict[str, Any]:
+    def _row(self, one: Stored, keys: str) -> dict[str, Any]:
         return {
             "program_id": self.program_id, "type": one.type, "id": one.id, "version": one.version,
             "updated_at": micros(one.updated_at), "source": one.labels.source, "person_id": one.labels.person_id,
-            "share_class": one.labels.share_class, "facets": facets,
+            "share_class": one.labels.share_class, "keys": keys, "deleted": False,
         }  # fmt: skip
 
     def _version_row(self, one: Stored) -> dict[str, Any]:
-        method = "create" if one.version == 1 else "update"
         return {
             "program_id": self.program_id, "type": one.type, "id": one.id, "version": one.version,
-            "updated_at": micros(one.updated_at), "method": method, "body": one.body,
+            "updated_at": micros(one.updated_at), "method": one.method, "body": one.body,
         }  # fmt: skip
 
-    def _index(self, done: Sequence[Stored], before: Sequence[Rows], after: Sequence[Rows]) -> None:
-        """Write what changed: a step of a Task moves two or three rows, not all of them."""
-        for kind, names, gone_from, new_in in _INDEXES:
-            gone: list[dict[str, Any]] = []
-            new: list[dict[str, Any]] = []
-            for one, old_rows, new_rows in zip(done, before, after, strict=True):
-                old, now = getattr(old_rows, kind), getattr(new_rows, kind)
-                where = {"program_id": self.program_id, "type": one.type, "id": one.id}
-                gone += [{**where, **dict(zip(names, row, strict=True))} for row in old - now]
-                new += [{**where, **dict(zip(names, row, strict=True))} for row in now - old]
-            if gone:
-                gone_from.run_many(self.connection, gone)
-            if new:
-                new_in.run_many(self.connection, new)
+
+def _there(row: Any) -> Stored:
+    if row is None:
+        raise NotFound
+    found = from_row(row)
+    if found.method == "delete":
+        raise Gone
+    return found
+
+
+def _cursor(asked: Query, last: Stored) -> str:
+    kind = kind_of(asked.sort)
+    number = micros(last.updated_at) if kind == "t" else last.version if kind == "v" else 0
+    return str(Cursor(kind, number, last.id))
 
 
 def _next(draft: Draft, at: datetime) -> Stored:
@@ -324,7 +326,8 @@ def _next(draft: Draft, at: datetime) -> Stored:
     labels = draft.labels if draft.labels is not None else previous.labels if previous else Labels()
     version = previous.version + 1 if previous else 1
     resource = with_meta(draft.resource, draft.resource["id"], version, at)
-    return Stored(resource["resourceType"], resource["id"], version, at, write(resource), labels, resource)
+    method = "update" if previous else "create"
+    return Stored(resource["resourceType"], resource["id"], version, at, write(resource), labels, resource, method)
 
 
 def _keys(one: Stored, labels: Labels) -> set[Key]:

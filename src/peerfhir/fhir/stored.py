@@ -23,6 +23,7 @@ class Stored:
     body: bytes = field(repr=False)
     labels: Labels
     parsed: Json = field(default=None, repr=False, compare=False)
+    method: str = ""  # how this version came about: create | update | delete; a deleted one has no body
 
     @property
     def resource(self) -> Json:
@@ -79,7 +80,8 @@ class Page:
 def from_row(row: Any) -> Stored:
     """A row of the store's select as a Stored."""
     labels = Labels(row.source, row.person_id, row.share_class)
-    return Stored(row.type, row.id, row.version, instant_of(row.updated_at), bytes(row.body), labels)
+    at = instant_of(row.updated_at)
+    return Stored(row.type, row.id, row.version, at, bytes(row.body), labels, method=row.method)
 
 
 def with_meta(resource: Json, resource_id: str, version: int, at: datetime) -> Json:

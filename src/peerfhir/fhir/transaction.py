@@ -14,20 +14,26 @@ from peerfhir.fhir.reader import Json
 from peerfhir.fhir.search import parse
 from peerfhir.fhir.searchset import searchset
 from peerfhir.fhir.writer import Raw
-from peerfhir.fhir.writes import Change, Session, Written, at, carry_out
+from peerfhir.fhir.writes import Change, Check, Session, Written, at, carry_out
 
-_PHRASES = {"create": "201 Created", "update": "200 OK", "matched": "200 OK"}
+_PHRASES = {"create": "201 Created", "update": "200 OK", "matched": "200 OK", "delete": "204 No Content"}
+_INTERACTIONS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
-def refuse_other(body: Json) -> None:
-    """Raises BadRequest for what is no transaction, InvalidResource for one that is too long to be judged."""
+def kind_of(body: Json) -> str:
+    """What the Bundle is: transaction or batch.
+
+    Raises  BadRequest for what is neither, InvalidResource for one too long to be judged
+    """
     if not isinstance(body, dict) or body.get("resourceType") != "Bundle":
-        raise BadRequest("This address takes a Bundle of type transaction.", place="Bundle.resourceType")
-    if body.get("type") != "transaction":
-        raise BadRequest("Only a Bundle of type transaction is carried out here.", place="Bundle.type")
+        raise BadRequest("This address takes a Bundle of type transaction or batch.", place="Bundle.resourceType")
+    kind = body.get("type")
+    if kind not in ("transaction", "batch"):
+        raise BadRequest("Only a Bundle of type transaction or batch is carried out here.", place="Bundle.type")
     if isinstance(body.get("entry"), list) and len(body["entry"]) > bundle.MAX_ENTRIES:
-        text = f"A transaction may have at most {bundle.MAX_ENTRIES} entries."
+        text = f"A Bundle may have at most {bundle.MAX_ENTRIES} entries."
         raise InvalidResource((Finding("error", "too-costly", "Bundle.entry", text),))
+    return str(kind)
 
 
 def entries_of(body: Json, base: str) -> list[Entry]:
@@ -48,12 +54,15 @@ def interaction_of(entry: Entry) -> str:
     """The interaction an entry asks for, in the words of a CapabilityStatement."""
     if entry.method == "GET":
         return "read" if entry.id else "search-type"
-    return "create" if entry.method == "POST" else "update"
+    return _INTERACTIONS[entry.method]
 
 
-def run(session: Session, entries: Sequence[Entry], base: str, *, whole: bool) -> tuple[Json, list[Change]]:
+def run(
+    session: Session, entries: Sequence[Entry], base: str, check: Check, *, whole: bool
+) -> tuple[Json, list[Change]]:
     """Carry out all entries; the Bundle to answer with, and what was written.
 
+    check   raises InvalidResource for what a patch has spoilt
     whole   put the stored resources into the answer
     Raises  any Fault, its place inside the entry that caused it; the caller rolls back
     """
@@ -61,7 +70,7 @@ def run(session: Session, entries: Sequence[Entry], base: str, *, whole: bool) -
         with at(entry, "request.method"):
             session.may(interaction_of(entry), entry.type)
     writes = [one for one in bundle.in_order(entries) if one.method != "GET"]
-    written = carry_out(session, writes, base)
+    written = carry_out(session, writes, base, check)
     answers = {one.entry.place: _written(one, whole) for one in written}
     for entry in entries:
         if entry.method == "GET":
@@ -75,6 +84,8 @@ def run(session: Session, entries: Sequence[Entry], base: str, *, whole: bool) -
 
 def _written(one: Written, whole: bool) -> Json:
     stored = one.stored
+    if one.entry.method == "DELETE":
+        return {"response": {"status": _PHRASES["delete"], "etag": stored.etag, "lastModified": stored.stamp}}
     answer: dict[str, Any] = {"resource": Raw(stored.body)} if whole else {}
     answer["response"] = {
         "status": _PHRASES[one.method],

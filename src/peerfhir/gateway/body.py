@@ -17,6 +17,7 @@ LARGE_BYTES = 8 * 1024 * 1024  # a transaction Bundle, or a DocumentReference wi
 MAX_FORM_BYTES = 256 * 1024
 _CHUNK = 64 * 1024
 _JSON = frozenset({"application/fhir+json", "application/json", "application/json+fhir"})
+_PATCHES = frozenset({"application/json-patch+json", "application/merge-patch+json"})
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -28,6 +29,16 @@ def read_json(request: Request, *, max_bytes: int = MAX_BYTES) -> tuple[Json, by
     Source  docs/rules.md, Doors
     """
     _check_media(request, _JSON, "Send application/fhir+json.")
+    raw = _read(request, max_bytes)
+    return reader.read(raw, max_bytes=max_bytes), raw
+
+
+def read_patch(request: Request, *, max_bytes: int = MAX_BYTES) -> tuple[Json, bytes]:
+    """The body of a PATCH, and the bytes as they came: JSON Patch is a list, a merge patch an object.
+
+    Raises  as read_json; UnsupportedMedia for the patches that are not JSON
+    """
+    _check_media(request, _JSON | _PATCHES, "Send application/json-patch+json.")
     raw = _read(request, max_bytes)
     return reader.read(raw, max_bytes=max_bytes), raw
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 from peerfhir.access import policy, scopes
 from peerfhir.access.callers import Caller
 from peerfhir.config import EndpointSettings
-from peerfhir.errors import Forbidden, PreconditionMissing
+from peerfhir.errors import Forbidden, MethodNotAllowed, PreconditionMissing
 from peerfhir.fhir import capability
 from peerfhir.fhir.labels import Labels
 from peerfhir.fhir.parameters import PARAMETERS
@@ -43,6 +43,8 @@ _KNOWN_ADDRESSES = Prepared(
         for these in among(remote.c.local, "locals")
     )
 )
+_GUIDES = ("http://hl7.org/fhir/us/sdoh-clinicalcare/CapabilityStatement/SDOHCC-ReferralRecipient",)
+_NEVER_DELETED = frozenset({"Task"})
 _RELATIVE = re.compile(r"[A-Z][A-Za-z]{1,40}/[A-Za-z0-9.-]{1,64}")
 
 
@@ -50,7 +52,8 @@ def create_fhir(own: Parts) -> Blueprint:
     """The blueprint of our own FHIR API."""
     desk = _Desk(own)
     api = Rest(desk.open, desk.capability, admit=desk.admit)
-    return rest.mount("fhir", "/fhir", api, lambda: door.caller(request), base=f"{own.settings.base_url}/fhir")
+    return rest.mount("fhir", "/fhir", api, lambda: door.caller(request), base=f"{own.settings.base_url}/fhir",
+                      origins=own.settings.cors_origins)  # fmt: skip
 
 
 class _Desk:
@@ -83,7 +86,10 @@ class _Desk:
             settings = self._own.settings
             self._statement = capability.build(
                 "PeerFHIR",
+                _offers(),
                 version=metadata.version("peerfhir"),
+                cors=bool(settings.cors_origins),
+                instantiates=_GUIDES,
                 base=f"{settings.base_url}/fhir",
                 oauth={"token": token_url(settings)},
                 description="Referrals to peer support, and what comes back of them. JSON only: XML is refused.",
@@ -105,6 +111,14 @@ class _Desk:
         with self._own.office.work(caller.actor(), execution_id=g.execution_id) as work:
             for action, subject, person_id in lines:
                 work.audit(action, subject, person_id, outcome)
+
+
+def _offers() -> dict[str, tuple[str, ...]]:
+    """Resource type -> what is offered of it."""
+    return {
+        name: tuple(one for one in capability.INTERACTIONS if one != "delete" or name not in _NEVER_DELETED)
+        for name in PARAMETERS
+    }
 
 
 def _check_scope(caller: Caller, interaction: str, resource_type: str) -> None:
@@ -134,17 +148,22 @@ class ClientSession:
         }
 
     def may(self, interaction: str, resource_type: str, /) -> None:
-        """Raises Forbidden unless the token's scopes hold for this interaction."""
+        """Raises Forbidden unless the token's scopes hold for this interaction; MethodNotAllowed."""
         _check_scope(self._caller, interaction, resource_type)
+        if interaction == "delete" and resource_type in _NEVER_DELETED:
+            raise MethodNotAllowed("A referral's Task is ended by its status, and never deleted.")
 
     def before_write(self, method: str, resource: Json, previous: Json | None, if_match: str | None, /) -> Json:
-        """What is stored of what was sent; for a Task, what its requester may write."""
+        """What is stored of what was sent; for a Task, what its requester may write. Asked before a delete too."""
         is_task = resource.get("resourceType") == "Task"
         if previous is None:
             return task.new_task(resource) if is_task else resource
-        if self.store.read(previous["resourceType"], previous["id"]).labels.source != self._caller.source:
+        labels = self.store.read(previous["resourceType"], previous["id"]).labels
+        if labels.source != self._caller.source:
             raise Forbidden("Only who sent it may change it.")
         if not is_task:
+            if labels != self.labels:  # ours by now: what a person's grants cover is written by the program alone
+                raise Forbidden("It belongs to the program's records.")
             return resource
         if if_match in (None, "*") and (self._endpoint is None or self._endpoint.require_if_match):
             raise PreconditionMissing("Say which version you have read.", place="If-Match")
@@ -228,6 +247,9 @@ class _WatchedStore(Store):
         for one in page.rows:
             self._see(one)
         return page
+
+    def history(self, *args: Any, **kwargs: Any) -> list[Stored]:
+        return [self._see(one) for one in super().history(*args, **kwargs)]
 
     def _see(self, one: Stored) -> Stored:
         self.seen[one.reference] = one.labels

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from flask import Blueprint, Request, Response, g, request
 
 from peerfhir.errors import Fault
 from peerfhir.fhir.rest import Call, Rest
-from peerfhir.gateway import body
+from peerfhir.gateway import body, cors
 from peerfhir.gateway.answer import fault_response, reply
 
-_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def mount(
@@ -23,6 +23,7 @@ def mount(
     *,
     max_bytes: int = body.MAX_BYTES,
     large_bytes: int = body.LARGE_BYTES,
+    origins: Collection[str] = (),
 ) -> Blueprint:
     """A blueprint that serves `rest` below `url_prefix`.
 
@@ -30,18 +31,21 @@ def mount(
                   What it returns is in `flask.g.fhir_caller`, and `caller` of the Call
     base          of the API as the world knows it; without one, as the request was addressed
     large_bytes   for a transaction Bundle and the create of a DocumentReference
+    origins       of the pages of others that may call from a browser; "*" for any
     """
     blueprint = Blueprint(blueprint_name, __name__, url_prefix=url_prefix)
 
     def serve(path: str = "") -> Response:
+        if request.method == "OPTIONS":
+            return cors.preflight(request, origins)
         try:
             below = path.strip("/")
             g.fhir_caller = None if below == "metadata" else authenticate()
             own_base = base or request.host_url.rstrip("/") + url_prefix
             call = _call(request, below, own_base, large_bytes if _is_large(below) else max_bytes)
         except Fault as fault:
-            return fault_response(fault, request)
-        return reply(rest.answer(call))
+            return cors.shared(fault_response(fault, request), request, origins)
+        return cors.shared(reply(rest.answer(call)), request, origins)
 
     for rule in ("", "/", "/<path:path>"):
         blueprint.add_url_rule(rule, "serve", serve, methods=_METHODS, strict_slashes=False)
@@ -53,6 +57,10 @@ def _call(asked: Request, path: str, base: str, max_bytes: int) -> Call:
     content, raw = None, b""
     if asked.method == "POST" and path.endswith("_search"):
         content = body.read_form(asked) if body.is_form(asked) or asked.content_length else None
+    elif asked.method == "PATCH":
+        content, raw = body.read_patch(asked, max_bytes=max_bytes)
+    elif asked.method == "POST" and path.endswith("/$validate") and not asked.content_length and "/" in path[:-10]:
+        pass  # what is stored there
     elif asked.method in ("POST", "PUT"):
         content, raw = body.read_json(asked, max_bytes=max_bytes)
     query = asked.query_string.decode("ascii", "replace")

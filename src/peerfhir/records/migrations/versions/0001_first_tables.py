@@ -476,6 +476,26 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("program_id", "type", "param", "low", "high", "id", name=op.f("pk_fhir_date")),
         sqlite_with_rowid=False,
     )
+    op.create_index(
+        op.f("ix_fhir_date_program_id_type_param_high_low_id"),
+        "fhir_date",
+        ["program_id", "type", "param", "high", "low", "id"],
+        unique=False,
+    )
+    op.create_table(
+        "fhir_quantity",
+        sa.Column("program_id", sa.String(length=64), nullable=False),
+        sa.Column("type", sa.String(length=64), nullable=False),
+        sa.Column("param", sa.String(length=40), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
+        sa.Column("code", sa.String(length=255), nullable=False),
+        sa.Column("system", sa.String(length=255), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "program_id", "type", "param", "value", "code", "system", "id", name=op.f("pk_fhir_quantity")
+        ),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "fhir_reference",
         sa.Column("program_id", sa.String(length=64), nullable=False),
@@ -496,14 +516,15 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=64), nullable=True),
         sa.Column("person_id", sa.String(length=64), nullable=True),
         sa.Column("share_class", sa.String(length=30), nullable=True),
-        sa.Column("facets", sa.Text(), nullable=False),
+        sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.Column("keys", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("program_id", "type", "id", name=op.f("pk_fhir_resource")),
         sqlite_with_rowid=False,
     )
     op.create_index(
-        op.f("ix_fhir_resource_program_id_type_updated_at"),
+        op.f("ix_fhir_resource_program_id_type_updated_at_id"),
         "fhir_resource",
-        ["program_id", "type", "updated_at"],
+        ["program_id", "type", "updated_at", "id"],
         unique=False,
     )
     op.create_table(
@@ -511,9 +532,14 @@ def upgrade() -> None:
         sa.Column("program_id", sa.String(length=64), nullable=False),
         sa.Column("type", sa.String(length=64), nullable=False),
         sa.Column("param", sa.String(length=40), nullable=False),
-        sa.Column("value", sa.String(length=255), nullable=False),
+        sa.Column(
+            "value",
+            sa.String(length=255).with_variant(sa.String(length=255, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("exact", sa.String(length=255), nullable=False),
         sa.Column("id", sa.String(length=64), nullable=False),
-        sa.PrimaryKeyConstraint("program_id", "type", "param", "value", "id", name=op.f("pk_fhir_string")),
+        sa.PrimaryKeyConstraint("program_id", "type", "param", "value", "exact", "id", name=op.f("pk_fhir_string")),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -522,9 +548,9 @@ def upgrade() -> None:
         sa.Column("type", sa.String(length=64), nullable=False),
         sa.Column("param", sa.String(length=40), nullable=False),
         sa.Column("code", sa.String(length=255), nullable=False),
-        sa.Column("system", sa.String(length=255), nullable=False),
         sa.Column("id", sa.String(length=64), nullable=False),
-        sa.PrimaryKeyConstraint("program_id", "type", "param", "code", "system", "id", name=op.f("pk_fhir_token")),
+        sa.Column("system", sa.String(length=255), nullable=False),
+        sa.PrimaryKeyConstraint("program_id", "type", "param", "code", "id", "system", name=op.f("pk_fhir_token")),
         sqlite_with_rowid=False,
     )
     op.create_table(
@@ -538,6 +564,12 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("program_id", "type", "id", "version", name=op.f("pk_fhir_version")),
     )
+    op.create_index(
+        op.f("ix_fhir_version_program_id_type_updated_at_id_version"),
+        "fhir_version",
+        ["program_id", "type", "updated_at", "id", "version"],
+        unique=False,
+    )
 
 
 def downgrade() -> None:
@@ -546,6 +578,7 @@ def downgrade() -> None:
     op.drop_table("fhir_string")
     op.drop_table("fhir_resource")
     op.drop_table("fhir_reference")
+    op.drop_table("fhir_quantity")
     op.drop_table("fhir_date")
     op.drop_table("fhir_conditional_key")
     op.drop_table("outbox_message")

@@ -1,0 +1,112 @@
+"""One value of a search parameter, as text -> what it compares with."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from peerfhir.errors import BadRequest
+from peerfhir.fhir.index import folded, key_of, span_of
+from peerfhir.fhir.parameters import Parameter
+
+_PREFIX = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)?(\d.*)")
+_NUMBER = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)?([+-]?\d{1,18}(?:\.\d{1,18})?(?:[eE][+-]?\d{1,2})?)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Token:
+    """One value of a token search. system None: any; "": none."""
+
+    code: str
+    system: str | None
+
+
+@dataclass(frozen=True)
+class Span:
+    """One value of a date search, microseconds; `high` is excluded."""
+
+    prefix: str
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
+class Number:
+    """One value of a quantity search, with half a unit of its last digit on each side; `unit` None: any."""
+
+    prefix: str
+    value: float
+    low: float
+    high: float
+    unit: str | None = None
+    system: str | None = None
+
+
+@dataclass(frozen=True)
+class Text:
+    """One value of a string search."""
+
+    plain: str  # folded
+    exact: str  # as it was sent, as index key
+
+
+Value = Token | Span | Number | Text | tuple[str, ...] | str
+
+
+def value_of(name: str, parameter: Parameter, modifier: str, text: str, base: str) -> Value:
+    """One value. Raises BadRequest that names the parameter."""
+    kind = parameter.kind
+    if kind == "token" or modifier == "identifier":
+        system, bar, code = text.rpartition("|")
+        if not code:
+            raise wrong(name, "a code, alone or after system|")
+        return Token(key_of(code), key_of(system) if bar else None)
+    if kind in ("date", "updated"):
+        match = _PREFIX.fullmatch(text)
+        span = span_of(match.group(2)) if match else None
+        if match is None or span is None:
+            raise wrong(name, "a date, with eq, ne, gt, lt, ge, le, sa, eb or ap before it")
+        return Span(match.group(1) or "eq", *span)
+    if kind == "quantity":
+        return _number(name, text)
+    if kind == "reference":
+        return _targets(parameter, text, base)
+    if kind == "string":
+        plain = folded(text)
+        if not plain:
+            raise wrong(name, "a text")
+        return Text(plain, key_of(text))
+    return key_of(text.partition("|")[0] if kind == "uri" else text)
+
+
+def wrong(name: str, what: str) -> BadRequest:
+    """What to say of a value that cannot be meant; never the value."""
+    return BadRequest(f"The search parameter {name[:64]!r} needs {what}.")
+
+
+def _number(name: str, text: str) -> Number:
+    """`5.4`, `gt5`, `5.4|http://unitsofmeasure.org|mg`, `5.4||mg`. Source: R4 search, 3.1.1.4.11 (quantity)."""
+    number, _, rest = text.partition("|")
+    system, bar, unit = rest.partition("|")
+    match = _NUMBER.fullmatch(number)
+    try:
+        value = Decimal(match.group(2)) if match else None
+    except InvalidOperation:
+        value = None
+    if match is None or value is None or (rest and not bar) or (system and not unit):
+        raise wrong(name, "a number, alone or as number|system|code")
+    exponent = value.as_tuple().exponent
+    half = Decimal(5).scaleb((exponent if isinstance(exponent, int) else 0) - 1)
+    return Number(
+        match.group(1) or "eq", float(value), float(value - half), float(value + half),
+        key_of(unit) if unit else None, key_of(system) if system else None,
+    )  # fmt: skip
+
+
+def _targets(parameter: Parameter, text: str, base: str) -> tuple[str, ...]:
+    if base and text.startswith(base + "/"):
+        text = text[len(base) + 1 :]
+    if "/" in text or ":" in text:
+        return (key_of(text.split("/_history/")[0]),)
+    return tuple(key_of(f"{target}/{text}") for target in parameter.targets)
