@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from peerfhir.fhircommands import commands as package_commands
+from peerfhir.fhircommands import validate
 from peerfhir.mapcommands import commands as map_commands
 
 if TYPE_CHECKING:
@@ -31,8 +33,10 @@ for _name, _group in (
     ("inbox", inbox),
     ("outbox", outbox),
     ("map", map_commands),
+    ("packages", package_commands),
 ):
     app.add_typer(_group, name=_name)
+app.command()(validate)
 
 Config = Annotated[Path, typer.Option("--config", envvar="PEERFHIR_CONFIG", help="The folder config/.")]
 DEFAULT_CONFIG = Path("config")

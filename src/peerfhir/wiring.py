@@ -60,8 +60,12 @@ class House:
     @classmethod
     def open(cls, config: Path, environ: Mapping[str, str]) -> House:
         """Read the configuration. Raises BadConfiguration with every problem."""
+        from peerfhir.fhir import site
+
         mappings = environ.get("PEERFHIR_MAPPINGS")
-        return cls(load(config, environ, mappings_dir=Path(mappings) if mappings else None))
+        settings = load(config, environ, mappings_dir=Path(mappings) if mappings else None)
+        site.use(settings.config_dir / site.FOLDER)
+        return cls(settings)
 
     # -- the database --------------------------------------------------------------------------------------
 
@@ -101,8 +105,10 @@ class House:
 
     def check(self) -> None:
         """Everything that a service opens when it starts. Raises BadConfiguration."""
+        from peerfhir.fhir import site
+
         self.check_schema()
-        _ = self.programs, self.instruments, self.mappings
+        _ = self.programs, self.instruments, self.mappings, site.judge()
         self.engine.dispose()  # `serve` forks after this: no child may hold our connection
 
     # -- the rooms -------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from peerfhir.fhir import invariants, references, referral, scan
+from peerfhir.fhir import invariants, references, referral, scan, terms
 from peerfhir.fhir.issues import Finding
 from peerfhir.fhir.nesting import nested, without
 from peerfhir.fhir.pathrules import PathRules
@@ -28,6 +28,7 @@ class _Asked:
     whole: Json
     strict: bool
     at_door: bool
+    informed: bool
     found: list[Finding] = field(default_factory=list)
     full_urls: frozenset[str] | None = None
 
@@ -44,20 +45,35 @@ class Judge:
         self._has_constraints = any(self.profiles.constraints(url) for url in self.profiles.urls())
 
     def findings(
-        self, resource: Json, *, profiles: Iterable[str] = (), strict: bool = False, at_door: bool = False
-    ) -> list[Finding]:
+        self, resource: Json, *, profiles: Iterable[str] = (), strict: bool = False, at_door: bool = False,
+        informed: bool = False,
+    ) -> list[Finding]:  # fmt: skip
         """What speaks against a resource; empty when nothing does. Never raises.
 
-        profiles  canonical urls to hold it against beside those it claims
+        profiles  canonical urls to hold it against beside those it claims; of a Bundle, each entry of their type
         strict    for what we send: a reference to a wrong type is an error, not a warning
         at_door   what this house asks of what is stored, beside the specification: a urn or a conditional reference
                   is one of the Bundle around it, and a referral Task says what it needs to
+        informed  says as well which codes could not be looked up, and what is good practice; for people, not for doors
         """
-        asked = _Asked(resource, strict, at_door)
+        asked = _Asked(resource, strict, at_door, informed)
         name = resource.get("resourceType") if type(resource) is dict else None
         path = name if type(name) is str and name in self.base.resources else ""
         self._judge(resource, path, tuple(profiles), asked, 0)
         return list(dict.fromkeys(asked.found))[:MAX_FINDINGS] if asked.found else []
+
+    def _of_others(self, also: tuple[str, ...], name: str) -> tuple[str, ...]:
+        """Of what a Bundle is asked for, the profiles that its entries are meant by."""
+        return tuple(url for url in also if self.profiles.type_of(url.split("|")[0]) not in (None, name))
+
+    def _of_type(self, urls: tuple[str, ...], resource: Json) -> tuple[str, ...]:
+        name = resource.get("resourceType") if urls and type(resource) is dict else None
+        return tuple(url for url in urls if self.profiles.type_of(url.split("|")[0]) == name)
+
+    def _is_of_another_type(self, url: str, name: str) -> bool:
+        """Whether the url names another type of R4 itself; every resource is a Resource."""
+        named = url.rpartition("/")[2]
+        return self.profiles.is_base(url) and named not in (name, "Resource", "DomainResource")
 
     def is_built_right(self, resource: Json) -> bool:
         """Whether the schemas alone accept a resource of R4 without resources in it; for measuring."""
@@ -81,7 +97,8 @@ class Judge:
         if name == "Bundle" and depth == 0 and asked.at_door:
             asked.full_urls = _full_urls(shell)
         before = len(found)
-        claims = self._claimed(resource, path, also, found)
+        passed = self._of_others(also, name) if name == "Bundle" else ()
+        claims = self._claimed(resource, path, tuple(url for url in also if url not in passed), found)
         compiled = self._shelves.of(name)
         named = dict.fromkeys(claims or (name,), shell)
         try:
@@ -100,7 +117,7 @@ class Judge:
                 self._by_path(resource, claims, path, asked)
         if "structure" not in codes:
             for place, one in inner:
-                self._judge(one, place, (), asked, depth + 1)
+                self._judge(one, place, self._of_type(passed, one), asked, depth + 1)
 
     def _beside(
         self, resource: dict[str, Any], shell: dict[str, Any], path: str, asked: _Asked, *, is_contained: bool
@@ -116,6 +133,10 @@ class Judge:
             if asked.at_door and (not quiet or seen):
                 said += references.check(around, path, in_bundle=asked.full_urls)
         said += invariants.of_type(resource, path)
+        if asked.informed:
+            said += terms.check(resource, path, self.profiles.terminology)
+            if not is_contained and "text" not in resource and "text" in self.base.slots(resource["resourceType"]):
+                said.append(Finding("warning", "invariant", path, "A resource should have a narrative (dom-6)."))
         if asked.at_door and resource["resourceType"] == "Task":
             said += referral.check(resource, path)
         for one in said:
@@ -144,10 +165,14 @@ class Judge:
         listed = claims if type(claims) is list else []
         for at, url in enumerate([*listed, *also]):
             plain = url.split("|")[0] if type(url) is str else ""
-            if self.profiles.type_of(plain) == resource["resourceType"]:
+            kind = self.profiles.type_of(plain)
+            place = f"{path}.meta.profile[{at}]" if at < len(listed) else path
+            if kind == resource["resourceType"]:
                 known.append(plain)
+            elif kind is not None or self._is_of_another_type(plain, resource["resourceType"]):
+                text = "This profile is for another type of resource."
+                found.append(Finding("error", "structure", place, text))
             elif not self.profiles.is_base(plain):
-                place = f"{path}.meta.profile[{at}]" if at < len(listed) else path
                 text = "A profile of this resource is not at hand: it was not checked."
                 found.append(Finding("information", "not-supported", place, text))
         return tuple(dict.fromkeys(known))

@@ -18,7 +18,7 @@ from peerfhir.fhir.packages import Package, open_package
 from peerfhir.fhir.profiles import Profiles
 
 FOLDER = "packages"  # below config/
-_CACHE = ".compiled"
+CACHE = ".compiled"
 _FORMAT = "1"  # of the compiled data; raised when the compiler changes what it makes
 _COMPILER = ("constraints.py", "overlays.py", "profiles.py", "schema.py", "slices.py", "snapshot.py", "terminology.py")
 
@@ -72,7 +72,7 @@ def judge_of(paths: Sequence[Path], cache: Path | None = None) -> Judge:
     archives = [path.read_bytes() for path in paths if path.is_file()]
     if len(archives) < len(paths):  # a folder may change under us: it is read anew each time
         return Judge(base, compiled(_opened(paths)))
-    cache = cache or paths[0].parent / _CACHE
+    cache = cache or paths[0].parent / CACHE
     kept = cache / f"{_digest(archives)}.json.gz"
     return Judge(base, _restored(kept) or _kept(kept, compiled(_opened(paths))))
 
@@ -105,7 +105,7 @@ def add(folder: Path, source: Path, name: str | None = None) -> tuple[Package, P
     _write(folder / f"{package.label}.tgz", package.packed())
     _forget(folder)
     paths = installed(folder)
-    _kept(folder / _CACHE / f"{_digest([path.read_bytes() for path in paths])}.json.gz", compiled(_opened(paths)))
+    _kept(folder / CACHE / f"{_digest([path.read_bytes() for path in paths])}.json.gz", compiled(_opened(paths)))
     return package, profiles
 
 
@@ -169,5 +169,5 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _forget(folder: Path) -> None:
-    for path in (folder / _CACHE).glob("*.json.gz"):
+    for path in (folder / CACHE).glob("*.json.gz"):
         path.unlink(missing_ok=True)

@@ -12,7 +12,12 @@ __all__ = ["Finding", "validate"]
 
 
 def validate(
-    resource: Json, *, profiles: Iterable[str] = (), strict: bool = False, by_model: bool = False
+    resource: Json,
+    *,
+    profiles: Iterable[str] = (),
+    strict: bool = False,
+    informed: bool = False,
+    by_model: bool = False,
 ) -> tuple[Finding, ...]:
     """Everything that speaks against a resource, errors first; empty when nothing does. Never raises.
 
@@ -24,10 +29,12 @@ def validate(
     profiles  canonical urls to hold it against, whether it claims them or not; one that is not at hand is named
               by a finding of severity information
     strict    for what we send: a reference to a type that is not allowed there is an error, not a warning
+    informed  for `$validate`: says as well which codes could not be looked up, and what is good practice
     by_model  asks `fhir.model` as well where the rest is content; for what we send, as a second opinion
     Source    docs/rules.md, Doors
     """
-    found = site.judge().findings(resource, profiles=profiles, strict=strict, at_door=True)
+    judge = site.judge()
+    found = judge.findings(resource, profiles=profiles, strict=strict, at_door=True, informed=informed)
     if by_model and not any(one.severity == "error" for one in found):
         found += model.parse(resource)
     return tuple(dict.fromkeys(sorted(found, key=_rank)))
