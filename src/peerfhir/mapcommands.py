@@ -1,4 +1,4 @@
-"""The commands of `peerfhir map`: check, run, test, diff, explain and show.
+"""The commands of `peerfhir map`: check, run, test, diff, explain, show, init, schema, export and import.
 
 Results go to standard output, diagnostics to standard error. Exit codes: 0 done, nothing wrong; 1 problems found;
 2 usage or file not found; 3 our fault.
@@ -14,6 +14,7 @@ import typer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from peerfhir.mapping.problems import Problem
     from peerfhir.mapping.shelf import Opened, Shelf
@@ -146,6 +147,7 @@ def explain(
     path: Annotated[str, typer.Option("--path", help="Only this address: patient.telecom[1].")] = "",
     overlay: Overlay = None,
     show_values: Annotated[bool, typer.Option("--show-values", help="Show values of sensitive fields too.")] = False,
+    now: Annotated[str | None, typer.Option(help="What now() and today() say.")] = None,
     mappings: Folder = DEFAULT,
     form: Form = "text",
 ) -> None:
@@ -154,7 +156,9 @@ def explain(
 
     _one_of(form, ("text", "json"))
     opened = _find(mappings, mapping_id, overlay)
-    good, lines = explanation(opened, _readable(source), source.name, record, path, form, show=show_values)
+    good, lines = explanation(
+        opened, _readable(source), source.name, record, path, form, now=_moment(now), show=show_values
+    )
     for line in lines:
         typer.echo(line, err=not good)
     raise typer.Exit(0 if good else 1)
@@ -176,6 +180,100 @@ def show(
     opened = _find(mappings, mapping_id, overlay)
     for line in lost(opened, form) if losses else resolved_lines(opened, form, origins=resolved):
         typer.echo(line)
+
+
+@commands.command()
+def init(
+    sample: Annotated[Path, typer.Option("--from", help="A CSV, JSON or NDJSON file with a few records.")],
+    mapping_id: Annotated[str | None, typer.Option("--id", help="The file's name unless told.")] = None,
+    kind: Annotated[str, typer.Option("--type", help="The resource type it makes.")] = "Patient",
+    mappings: Folder = DEFAULT,
+) -> None:
+    """Start a mapping from a sample: fields, types, formats and code lists are guessed, then yours to mend."""
+    from peerfhir.mapping.starter import started
+
+    if not sample.is_file():
+        _usage(f"{sample} is not there.")
+    made = started(sample, mapping_id, kind, mappings)
+    if isinstance(made, str):
+        _usage(made)
+    for path, notes in made:
+        typer.echo(f"wrote {path}")
+        for note in notes:
+            typer.echo(f"  {note}")
+
+
+@commands.command()
+def schema(
+    kind: Annotated[str, typer.Option(help="mapping, overlay, library or instrument.")] = "mapping",
+    write: Annotated[bool, typer.Option("--write", help="Fill mappings/.schema/ with all of them.")] = False,
+    mappings: Folder = DEFAULT,
+) -> None:
+    """Print the JSON Schema of a document, for editors."""
+    from peerfhir.mapping import schema_json
+
+    _one_of(kind, schema_json.KINDS)
+    if not write:
+        typer.echo(schema_json.text(kind))
+        return
+    for path in schema_json.written(mappings):
+        typer.echo(f"wrote {path}")
+
+
+@commands.command()
+def export(
+    mapping_id: Annotated[str, typer.Argument(metavar="ID")],
+    to: Annotated[str, typer.Option("--to", help="structuremap, fml, conceptmap, table or jsonschema.")],
+    inline: Annotated[bool, typer.Option("--inline", help="Code maps as conditions, not as ConceptMaps.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Leave out what cannot be said in that form.")] = False,
+    output: Out = None,
+    overlay: Overlay = None,
+    mappings: Folder = DEFAULT,
+) -> None:
+    """Write a mapping in a standard form."""
+    from peerfhir.mapping.exchange import EXPORTS, exported
+    from peerfhir.mapping.shelf import canonical_of
+
+    _one_of(to, EXPORTS)
+    text, gaps = exported(_find(mappings, mapping_id, overlay), to, canonical_of(mappings), inline=inline)
+    for gap in gaps:
+        typer.echo(gap, err=True)
+    if gaps and not partial:
+        typer.echo(f"{len(gaps)} rule(s) cannot be said in {to}; --partial leaves them out.", err=True)
+        raise typer.Exit(1)
+    if output is None:
+        typer.echo(text)
+    else:
+        from peerfhir.mapping.running import whole
+
+        whole(output, text if text.endswith("\n") else f"{text}\n")
+
+
+@commands.command(name="import")
+def import_(
+    file: Path,
+    form: Annotated[str, typer.Option("--from", help="conceptmap or csv.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to write into.")] = None,
+) -> None:
+    """Turn a ConceptMap into the CSV of a code map, or such a CSV into a ConceptMap."""
+    from peerfhir.mapping.importing import FORMS, imported
+
+    _one_of(form, FORMS)
+    if not file.is_file():
+        _usage(f"{file} is not there.")
+    made, problems = imported(file, form)
+    if problems:
+        _tell(problems)
+        raise typer.Exit(1)
+    for name, text in made:
+        if output is None:
+            typer.echo(text, nl=not text.endswith("\n"))
+        else:
+            from peerfhir.mapping.running import whole
+
+            output.mkdir(parents=True, exist_ok=True)
+            whole(output / name, text)
+            typer.echo(f"wrote {output / name}")
 
 
 # -- what the commands share ---------------------------------------------------------------------------------
@@ -248,9 +346,16 @@ def _readable(path: Path) -> Path | None:
     return path
 
 
-def _moment(text: str | None) -> str:
+def _moment(text: str | None) -> datetime:
+    """What now() says: the instant that was given, or this one."""
+    if text is None:
+        from peerfhir.clock import SystemClock
+
+        return SystemClock().now()
+    from datetime import datetime
+
     from peerfhir.mapping.forms import fits
 
-    if text is not None and not fits("instant", text):
+    if not fits("instant", text):
         _usage("--now is an instant, such as 2026-03-02T10:00:00-05:00.")
-    return text or "2000-01-01T00:00:00Z"
+    return datetime.fromisoformat(text)

@@ -113,8 +113,9 @@ def test_good_rows_go_on_and_failed_rows_are_written_aside_with_row_column_and_r
     assert len(target.read_text("utf-8").splitlines()) == 2
     with (tmp_path / "out.ndjson.errors.csv").open(encoding="utf-8", newline="") as file:
         aside = list(csv.DictReader(file))
-    assert [(one["row"], one["column"]) for one in aside] == [("2", "7")]
-    assert aside[0]["reason"].startswith("PM702")
+    assert [(one["place"], one["column"], one["field"], one["code"]) for one in aside] == [
+        ("row 2", "7", "dob", "PM702")
+    ]
     assert "1989-02-31" not in aside[0]["reason"]
     assert "2 mapped, 1 failed" in said.err
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -204,7 +205,7 @@ def test_an_expected_error_that_does_not_occur_or_another_that_does_is_told(mapp
     said = call("test", "referral-csv", "--mappings", mappings)
     assert said.code == 1
     assert "expected and did not occur: PM702 dob" in said.out
-    assert "occurred and was not expected: PM703" in said.out
+    assert "occurred and was not expected: row 1, column 16 (program): PM703" in said.out
 
 
 def test_several_records_of_one_example_are_a_list_with_the_failed_ones_by_their_code(mappings: Path) -> None:
@@ -283,7 +284,7 @@ def test_explain_follows_items_and_reads_as_json(mappings: Path, tmp_path: Path)
     )  # fmt: skip
     found = reader.read(said.out.encode())
     assert [one["value"] for one in found] == ["Patient/p16"]
-    assert found[0]["sources"][0]["place"] == "record 1, /attendees/1/patient"
+    assert found[0]["sources"][0]["place"] == "/attendees/1/patient"
     assert found[0]["line"] == 40
 
 

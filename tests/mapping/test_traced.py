@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
+from peerfhir.mapping.aside import Made
 from peerfhir.mapping.examples import examples
-from peerfhir.mapping.inputs import records
+from peerfhir.mapping.inputs import EXAMPLES_NOW, of_file
 from peerfhir.mapping.shelf import Opened, look
 from peerfhir.mapping.traced import Tracer
 from tests.mapping import samples
@@ -27,14 +28,14 @@ def test_the_traced_build_gives_what_the_plain_build_gives_on_every_example(mapp
     for example in examples(mapping)[0]:
         if example.expected is None:
             continue
-        for given in records(mapping, example.input.read_bytes()):
-            typed = mapping.typed(given.raw)
-            plain = mapping.program.run(given.raw)
-            traced = tracer.run(typed)
+        for plain in of_file(mapping, example.input):
+            assert isinstance(plain, Made)
+            traced = tracer.run(plain.typed, EXAMPLES_NOW)
             made = [one.outcome.value for one in traced.made]
-            assert made == ([entry.resource for entry in plain.entries] or [plain.values])
+            entries = plain.result.entries
+            assert made == ([entry.resource for entry in entries] or [plain.result.values])
             assert [one.full_url for one in traced.made if one.full_url] == [
-                entry.full_url for entry in plain.entries if entry.full_url
+                entry.full_url for entry in entries if entry.full_url
             ]
             compared += 1
     assert compared

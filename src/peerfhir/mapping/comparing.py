@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peerfhir.errors import MappingFailed
+from peerfhir.mapping.aside import Made
 from peerfhir.mapping.difference import Change, changes, keyed, shown, step_proposed
 from peerfhir.mapping.examples import examples
-from peerfhir.mapping.inputs import mapped, records
-from peerfhir.mapping.run import Result
+from peerfhir.mapping.inputs import of_file
 from peerfhir.mapping.shelf import Opened
 
 Json = Any
@@ -72,12 +71,8 @@ def compared(a: Opened, b: Opened, corpus: Path | None = None) -> Compared:
 
 def _outputs(opened: Opened, path: Path) -> Iterator[Json]:
     """What each record becomes, by the author's names; a failed one by its codes."""
-    try:
-        for given in records(opened, path.read_bytes()):
-            found = mapped(opened, given)
-            if isinstance(found, Result):
-                yield keyed(found.resources, found.values)
-            else:
-                yield {"error": ", ".join(one.code for one in found)}
-    except MappingFailed:
-        yield {"error": "PM700"}
+    for one in of_file(opened, path):
+        if isinstance(one, Made):
+            yield keyed(one.result.resources, one.result.values)
+        else:
+            yield {"error": ", ".join(each.code for each in one.problems)}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from peerfhir.errors import MappingFailed
 from peerfhir.fhir.fhirpath.parser import Call, Expression, children
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping.examples import Example
-from peerfhir.mapping.inputs import records
+from peerfhir.mapping.inputs import EXAMPLES_NOW, Given, records
 from peerfhir.mapping.outline import Written
 from peerfhir.mapping.shelf import Opened
 from peerfhir.mapping.traced import Trace, Tracer
@@ -46,11 +47,10 @@ def covered(opened: Opened, found: Iterable[Example]) -> Coverage:
     tally = _Tally(opened)
     for example in found:
         try:
-            for given in records(opened, example.input.read_bytes()):
-                typed = opened.typed(given.raw)
-                if typed is not None:
-                    tally.add(tracer.run(typed))
-        except (EvaluationProblem, MappingFailed):
+            with example.input.open("rb") as stream:
+                for given in records(opened, stream):
+                    tally.record(tracer, given)
+        except MappingFailed:
             continue
     return tally.coverage()
 
@@ -63,6 +63,13 @@ class _Tally:
         self._branches: set[tuple[str, bool]] = set()
         self._iif: set[tuple[str, int, bool]] = set()
         self._used: dict[str, set[str]] = {}
+
+    def record(self, tracer: Tracer, given: Given) -> None:
+        """One record; where it fails, it counts for nothing."""
+        typed = self._opened.typed(given.raw)
+        with suppress(EvaluationProblem):
+            if typed is not None:
+                self.add(tracer.run(typed, EXAMPLES_NOW))
 
     def add(self, trace: Trace) -> None:
         for _, outcome in trace.control:

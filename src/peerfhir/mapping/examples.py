@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ from typing import Any
 from peerfhir.config import Mark
 from peerfhir.errors import Fault, MappingFailed
 from peerfhir.fhir import reader, writer
+from peerfhir.mapping.aside import Made, Refused, RowProblem
 from peerfhir.mapping.difference import Change, changes
-from peerfhir.mapping.inputs import Failure, Given, mapped, output, records
+from peerfhir.mapping.inputs import of_file, output
 from peerfhir.mapping.problems import Problem
-from peerfhir.mapping.run import Result
 from peerfhir.mapping.shelf import Opened
 
 Json = Any
@@ -92,7 +91,7 @@ def run(opened: Opened, example: Example, *, valid: bool = True) -> Verdict:
 
     valid  also hold what came to R4 (PM503)
     """
-    outcomes = list(_outcomes(opened, example))
+    outcomes = of_file(opened, example.input)
     if example.error is not None:
         return _failing(opened, example, example.error, outcomes)
     if example.expected is None:
@@ -100,24 +99,13 @@ def run(opened: Opened, example: Example, *, valid: bool = True) -> Verdict:
     return _compared(opened, example, example.expected, outcomes, valid)
 
 
-def _outcomes(opened: Opened, example: Example) -> Iterator[tuple[Given | None, Result | tuple[Failure, ...]]]:
-    try:
-        for given in records(opened, example.input.read_bytes()):
-            yield given, mapped(opened, given)
-    except MappingFailed as fault:
-        yield None, (Failure("PM700", fault.what.removeprefix("PM700: "), fault.place or ""),)
-
-
-def came(outcomes: list[tuple[Given | None, Result | tuple[Failure, ...]]]) -> Json:
+def came(outcomes: list[Made | Refused]) -> Json:
     """What an input gave, in the form of an expected file."""
-    made = [output(one) if isinstance(one, Result) else {"error": one[0].code} for _, one in outcomes]
+    made = [output(one.result) if isinstance(one, Made) else {"error": one.problems[0].code} for one in outcomes]
     return made[0] if len(made) == 1 else made
 
 
-def _compared(
-    opened: Opened, example: Example, path: Path,
-    outcomes: list[tuple[Given | None, Result | tuple[Failure, ...]]], valid: bool,
-) -> Verdict:  # fmt: skip
+def _compared(opened: Opened, example: Example, path: Path, outcomes: list[Made | Refused], valid: bool) -> Verdict:
     mark = Mark(label(opened, path), 1, 1)
     try:
         expected = reader.read(path.read_bytes(), max_bytes=16 * 1024 * 1024)
@@ -129,11 +117,16 @@ def _compared(
     if found:
         what = f"{len(found)} place{'s differ' if len(found) > 1 else ' differs'} from the expected output"
         problems.append(Problem(mark, "PM502", "", what))
-        told = [str(each) for _, one in outcomes if not isinstance(one, Result) for each in one]
+        told = [_said(each) for one in outcomes if isinstance(one, Refused) for each in one.problems]
         problems += [Problem(mark, "PM502", "", one) for one in told[:3]]
     elif valid:
         problems += [Problem(mark, "PM503", *one) for one in faults(got)]
     return Verdict(example, tuple(problems), found)
+
+
+def _said(problem: RowProblem) -> str:
+    """One line: place, code and reason."""
+    return str(problem).partition("\n")[0].replace(": error ", ": ")
 
 
 def faults(value: Json) -> list[tuple[str, str]]:
@@ -149,31 +142,25 @@ def faults(value: Json) -> list[tuple[str, str]]:
     return found
 
 
-def _failing(
-    opened: Opened, example: Example, path: Path,
-    outcomes: list[tuple[Given | None, Result | tuple[Failure, ...]]],
-) -> Verdict:  # fmt: skip
+def _failing(opened: Opened, example: Example, path: Path, outcomes: list[Made | Refused]) -> Verdict:
     mark = Mark(label(opened, path), 1, 1)
-    failed = [(given, one) for given, outcome in outcomes if not isinstance(outcome, Result) for one in outcome]
-    lines = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
-    left = list(failed)
+    left = [problem for one in outcomes if isinstance(one, Refused) for problem in one.problems]
+    lines = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
     problems = []
     for line in lines:
-        match = _LINE.fullmatch(line.strip())
+        match = _LINE.fullmatch(line)
         hit = next((one for one in left if match and _meets(match, one)), None)
         if hit is None:
-            problems.append(Problem(mark, "PM505", "", f"expected and did not occur: {line.strip()}"))
+            problems.append(Problem(mark, "PM505", "", f"expected and did not occur: {line}"))
         else:
             left.remove(hit)
-    problems += [Problem(mark, "PM505", "", f"occurred and was not expected: {one}") for _, one in left]
+    problems += [Problem(mark, "PM505", "", f"occurred and was not expected: {_said(one)}") for one in left]
     told = "expected " + ", ".join(lines) if lines else ""
     return Verdict(example, tuple(problems), (), told)
 
 
-def _meets(match: re.Match[str], failed: tuple[Given | None, Failure]) -> bool:
-    given, failure = failed
-    where = f"{given.position} {failure.what}" if given is not None else failure.what
-    return failure.code == match[1] and all(word in where for word in match[2].split())
+def _meets(match: re.Match[str], problem: RowProblem) -> bool:
+    return problem.code == match[1] and all(word in _said(problem) for word in match[2].split())
 
 
 def rewrite(opened: Opened, example: Example) -> bool:
@@ -181,9 +168,9 @@ def rewrite(opened: Opened, example: Example) -> bool:
 
     Raises  MappingFailed when a single record fails: then there is nothing to write
     """
-    outcomes = list(_outcomes(opened, example))
-    if len(outcomes) == 1 and not isinstance(outcomes[0][1], Result):
-        raise MappingFailed(str(outcomes[0][1][0]), advice="Write an .error.txt when it must fail.")
+    outcomes = of_file(opened, example.input)
+    if len(outcomes) == 1 and isinstance(outcomes[0], Refused):
+        raise MappingFailed(_said(outcomes[0].problems[0]), advice="Write an .error.txt when it must fail.")
     path = example.expected or example.input.parent / f"{example.input.name.partition('.')[0]}.expected.json"
     text = writer.indented(came(outcomes)) + "\n"
     if path.is_file() and path.read_text("utf-8") == text:

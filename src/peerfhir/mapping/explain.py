@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from peerfhir.config import Mark
@@ -72,7 +73,9 @@ class Explained:
         }  # fmt: skip
 
 
-def explained(opened: Opened, given: Given, *, show: bool = False, path: str = "") -> list[Explained]:
+def explained(
+    opened: Opened, given: Given, *, now: datetime | None = None, show: bool = False, path: str = ""
+) -> list[Explained]:
     """Every value of the output of one record, in its order, and every node that is absent.
 
     show    whether values of sensitive fields are shown
@@ -80,7 +83,7 @@ def explained(opened: Opened, given: Given, *, show: bool = False, path: str = "
     Raises  EvaluationProblem when a rule fails, MappingFailed when the record does not fit its declaration
     """
     typed = opened.program.typed(given.raw)
-    return list(told(opened, given, Tracer(opened.checked).run(typed), typed, show=show, path=path))
+    return list(told(opened, given, Tracer(opened.checked).run(typed, now), typed, show=show, path=path))
 
 
 def told(
@@ -175,17 +178,18 @@ class _Teller:
                 typed = typed[at] if isinstance(typed, list) and at < len(typed) else None
             fields = field.fields if field is not None else None
         column = self._given.columns.get(keys[0])
-        place = f"{self._given.position}, " + (f"column {column}" if column else "/" + "/".join(keys))
-        masked = bool(getattr(field, "sensitive", False)) and not self._show
+        position, pointer = self._given.position, "/" + "/".join(keys)
+        place = f"{position}, column {column}" if column else f"{position}, {pointer}"
+        if position.startswith("/"):
+            place = f"{position.rstrip('/')}{pointer}"
+        masked = field is not None and field.sensitive is not None and not self._show
         return Cell(path, raw, place, self._how(field, raw, typed), masked)
 
     def _how(self, field: Field | None, raw: Json, typed: Json) -> str:
         if typed is None or typed == []:
             return "there is nothing" if raw is None else "counts as no value (source.empty)"
-        form = getattr(field, "format", None)
-        written = getattr(form, "text", form)
-        if field is not None and written:
-            return f"parsed as {field.kind} with {written}"
+        if field is not None and field.format is not None:
+            return f"parsed as {field.kind} with {field.format.written}"
         return "" if raw == typed or field is None else f"read as {field.kind}"
 
 

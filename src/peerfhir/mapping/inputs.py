@@ -1,86 +1,62 @@
-"""The records of a file for the tools: raw, typed, and mapped, each with its position."""
+"""The records of a file for the tools: raw and with their cells, or mapped one after the other."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
 
-from peerfhir.errors import BadBody, BodyTooLarge, MappingFailed
-from peerfhir.fhir import reader
+from peerfhir.mapping.aside import Made, Mapped, Refused, RowProblem
+from peerfhir.mapping.readers import InputRefused, rows
 from peerfhir.mapping.run import Result
 from peerfhir.mapping.shelf import Opened
 
 Json = Any
-_CODED = re.compile(r"PM[0-9]{3}: .*?(?=; [^;]*?PM[0-9]{3}: |\Z)", re.DOTALL)
+EXAMPLES_NOW = datetime(2000, 1, 1, tzinfo=UTC)  # what now() says in examples
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
     """One record of a file.
 
-    position  row 3, line 12 or record 2
+    position  row 3, line 12 or /referrals/4
     columns   key -> number of its column, for a table
     """
 
     position: str
     raw: Json
-    columns: dict[str, int]
+    columns: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why one record gave nothing: code, sentence and place of the rule or declaration; never a value."""
+def records(opened: Opened, stream: IO[bytes]) -> Iterator[Given]:
+    """The records of an input that can be read, by their keys.
 
-    code: str
-    what: str
-    place: str
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.what}"
-
-
-def records(opened: Opened, data: bytes) -> Iterator[Given]:
-    """The records of a file, one after the other.
-
-    Raises  MappingFailed when the file as a whole cannot be read
+    Raises  InputRefused when the input as a whole cannot be read
     """
-    kind = opened.checked.source.format
-    if kind == "csv":
-        yield from _rows(data)
-        return
+    found = rows(opened.program.source, stream)
+    columns = {key: at for at, key in enumerate(found.columns, start=1)}
+    for raw in found:
+        if not raw.code:
+            value = dict(zip(columns, raw.value, strict=False)) if columns else raw.value
+            yield Given(raw.place, value, columns)
+
+
+def outcomes(opened: Opened, stream: IO[bytes], now: datetime | None = None) -> Iterator[Made | Refused]:
+    """What each record becomes, or why it is set aside; an input that cannot be read is one that is set aside."""
     try:
-        value = reader.read(data, max_bytes=64 * 1024 * 1024)
-    except (BadBody, BodyTooLarge) as fault:
-        raise MappingFailed(f"PM700: {fault.what}", place=fault.place) from None
-    many = value if isinstance(value, list) else [value]
-    for at, one in enumerate(many, start=1):
-        yield Given(f"record {at}", one, {})
+        yield from Mapped(opened.program, stream, now)
+    except InputRefused as refused:
+        what = refused.what.partition(": ")[2] or refused.what
+        place = f"file {refused.place}" if refused.place else "file"
+        yield Refused(place, (RowProblem(place, refused.rule, what, opened.document.source.mark),))
 
 
-def _rows(data: bytes) -> Iterator[Given]:
-    text = io.StringIO(data.decode("utf-8-sig"), newline="")
-    rows = csv.DictReader(text)
-    columns = {key: at for at, key in enumerate(rows.fieldnames or (), start=1)}
-    for at, row in enumerate(rows, start=1):
-        yield Given(f"row {at}", dict(row), columns)
-
-
-def mapped(opened: Opened, given: Given) -> Result | tuple[Failure, ...]:
-    """What one record becomes, or why it becomes nothing."""
-    try:
-        return opened.program.run(given.raw)
-    except MappingFailed as fault:
-        return failures(fault)
-
-
-def failures(fault: MappingFailed) -> tuple[Failure, ...]:
-    """Every reason in a fault."""
-    found = [match.group() for match in _CODED.finditer(fault.what)]
-    return tuple(Failure(one[:5], one[7:], fault.place or "") for one in found or [f"PM790: {fault.what}"])
+def of_file(opened: Opened, path: Path, now: datetime | None = EXAMPLES_NOW) -> list[Made | Refused]:
+    """The same for a whole file of a few records."""
+    with path.open("rb") as stream:
+        return list(outcomes(opened, stream, now))
 
 
 def output(result: Result) -> Json:

@@ -108,8 +108,7 @@ def _fields(opened: Opened, pairs: list[tuple[Written, Inverse]]) -> Iterator[Fi
 
 def said_of(field: Field) -> str:
     """Why a field is not used, in the words of its declaration."""
-    note: object = field.unused
-    return note if isinstance(note, str) else ""
+    return field.because if field.unused else ""
 
 
 def leaves(fields: Fields, above: str = "") -> Iterator[tuple[str, Field]]:

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
-import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 from peerfhir.errors import MappingFailed
 from peerfhir.fhir import writer
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
+from peerfhir.mapping.aside import COLUMNS, Made, Refused, RowProblem
 from peerfhir.mapping.examples import faults
 from peerfhir.mapping.explain import explained, lines
-from peerfhir.mapping.inputs import Failure, Given, failures, mapped, output, records
-from peerfhir.mapping.run import Result
+from peerfhir.mapping.inputs import Given, outcomes, output, records
 from peerfhir.mapping.shelf import Opened
 
 Json = Any
 Say = Callable[[str], None]
-LONG = 2_000  # records; a shorter input is done before a bar could be read
-_FIELD = re.compile(r"/[^\s:]*|\(([^)]*)\)")
+LONG = 2_000  # lines; a shorter input is done before a bar could be read
 
 
 class Running:
     """One input through one mapping.
 
+    path    None is standard input
     record  only this one, counted from 1; 0 is all of them
     """
 
     def __init__(
         self, opened: Opened, path: Path | None, *, record: int = 0, ndjson: bool = False, validate: bool = False,
-        now: str = "", trace: bool = False, show: bool = False,
+        now: datetime | None = None, trace: bool = False, show: bool = False,
     ) -> None:  # fmt: skip
         self._opened = opened
         self._path = path
@@ -51,96 +53,90 @@ class Running:
     def into(self, target: Path | None, aside: Path | None, say: Say, warn: Say) -> int:
         """Print every result, or write it to `target`; how many records failed.
 
-        aside  a CSV of row, column and reason of every failed record; without it they are told to `warn`
+        aside  a CSV of every reason why a record failed; without it they are told to `warn`
         """
         with _sheet(aside) as sheet:
-            failed = _Failed(self._name, sheet, warn)
             if target is None:
-                self._write(say, failed)
+                self._write(say, sheet, warn)
             else:
-                with _replacing(target) as file:
-                    self._write(lambda text: _line(file, text), failed)
+                with replacing(target) as file:
+                    self._write(lambda text: _line(file, text), sheet, warn)
         if self.bad and (aside is not None or self.good):
             warn(f"{self.good} mapped, {self.bad} failed" + (f"; see {aside}" if aside is not None else ""))
         return self.bad
 
-    def _write(self, say: Say, failed: _Failed) -> None:
+    def _write(self, say: Say, sheet: Any, warn: Say) -> None:
+        with closing(self._values(sheet, warn)) as values:
+            self._print(values, say)
+
+    def _print(self, values: Iterator[Json], say: Say) -> None:
         if self._ndjson:
-            for value in self._values(failed):
+            for value in values:
                 say(writer.write(value).decode())
             return
-        first = next(values := self._values(failed), None)
-        second = next(values, None)
-        if second is None:
-            if first is not None:
-                say(writer.indented(first))
+        first = list(islice(values, 2))
+        if len(first) < 2:
+            for value in first:
+                say(writer.indented(value))
             return
         say("[")
-        say(writer.indented(first) + ",")
-        say(writer.indented(second))
+        say(",\n".join(writer.indented(value) for value in first))
         for value in values:
             say(",")
             say(writer.indented(value))
         say("]")
 
-    def _values(self, failed: _Failed) -> Iterator[Json]:
-        try:
-            with _bar(self._path) as seen:
-                for at, given in enumerate(records(self._opened, self._data()), start=1):
-                    seen(at)
-                    if self._record and at != self._record:
-                        continue
-                    value = self._one(given, failed)
-                    if value is not None:
-                        self.good += 1
-                        yield value
-                    else:
-                        self.bad += 1
-                    if at == self._record:
-                        return
-        except MappingFailed as fault:
-            self.bad += 1
-            failed.note(None, failures(fault))
+    def _values(self, sheet: Any, warn: Say) -> Generator[Json]:
+        with _stream(self._path) as stream, _bar(self._path) as seen:
+            found = outcomes(self._opened, stream, self._now)  # held, so that the stream is closed before its readers
+            for at, outcome in enumerate(found, start=1):
+                seen(at)
+                if self._record and at != self._record:
+                    continue
+                problems = self._problems(outcome)
+                if problems:
+                    self.bad += 1
+                    self._tell(problems, sheet, warn)
+                elif isinstance(outcome, Made):
+                    self.good += 1
+                    self._explain(outcome, warn)
+                    yield output(outcome.result)
+                if at == self._record:
+                    return
 
-    def _one(self, given: Given, failed: _Failed) -> Json | None:
-        found = mapped(self._opened, given)
-        if not isinstance(found, Result):
-            failed.note(given, found)
-            return None
-        value = output(found)
-        if self._validate and (wrong := faults(value)):
-            failed.note(given, tuple(Failure("PM503", f"{address}: {what}", "") for address, what in wrong))
-            return None
-        if self._trace:
-            failed.warn("\n".join(lines(explained(self._opened, given, show=self._show), self._name)))
-        return value
+    def _problems(self, outcome: Made | Refused) -> tuple[RowProblem, ...]:
+        if isinstance(outcome, Refused):
+            return outcome.problems
+        if not self._validate:
+            return ()
+        mark = self._opened.document.mark
+        found = faults(output(outcome.result))
+        return tuple(RowProblem(outcome.place, "PM503", what, mark, address=address) for address, what in found)
 
-    def _data(self) -> bytes:
-        return sys.stdin.buffer.read() if self._path is None else self._path.read_bytes()
-
-
-class _Failed:
-    """Where failed records go."""
-
-    def __init__(self, name: str, sheet: Any, warn: Say) -> None:
-        self._name = name
-        self._sheet = sheet
-        self.warn = warn
-
-    def note(self, given: Given | None, found: tuple[Failure, ...]) -> None:
-        """Every reason why one record gave nothing."""
-        position = given.position if given is not None else "file"
-        for one in found:
-            field = _FIELD.search(one.what)
-            key = (field.group(1) or field.group()).lstrip("/") if field else ""
-            column = given.columns.get(key.partition("/")[0]) if given is not None else None
-            if self._sheet is not None:
-                self._sheet.writerow((position.removeprefix("row "), column or key, str(one)))
+    def _tell(self, problems: tuple[RowProblem, ...], sheet: Any, warn: Say) -> None:
+        for one in problems:
+            if sheet is not None:
+                sheet.writerow(one.cells())
             else:
-                where = f"{position}, column {column} ({key})" if column else position
-                self.warn(f"{self._name}:{where}: error {one}")
-                if one.place:
-                    self.warn(f"    note: {one.place}: declared here")
+                warn(f"{self._name}:{one}")
+
+    def _explain(self, made: Made, warn: Say) -> None:
+        if self._trace:
+            from peerfhir.mapping.explain import told
+            from peerfhir.mapping.traced import Tracer
+
+            trace = Tracer(self._opened.checked).run(made.typed, self._now)
+            found = told(self._opened, Given(made.place, made.typed), trace, made.typed, show=self._show)
+            warn("\n".join(lines(list(found), self._name)))
+
+
+@contextmanager
+def _stream(path: Path | None) -> Iterator[IO[bytes]]:
+    if path is None:
+        yield sys.stdin.buffer
+        return
+    with path.open("rb") as stream:
+        yield stream
 
 
 @contextmanager
@@ -148,14 +144,14 @@ def _sheet(path: Path | None) -> Iterator[Any]:
     if path is None:
         yield None
         return
-    with _replacing(path) as file:
+    with replacing(path) as file:
         sheet = csv.writer(file, lineterminator="\n")
-        sheet.writerow(("row", "column", "reason"))
+        sheet.writerow(COLUMNS)
         yield sheet
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[IO[str]]:
+def replacing(path: Path) -> Iterator[IO[str]]:
     """A file that takes the place of `path` when everything in it was written, and never before."""
     half = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -168,7 +164,7 @@ def _replacing(path: Path) -> Iterator[IO[str]]:
 
 def whole(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    with _replacing(path) as file:
+    with replacing(path) as file:
         file.write(text)
 
 
@@ -196,24 +192,21 @@ def _lines_of(path: Path) -> int:
 
 
 def explanation(
-    opened: Opened, path: Path | None, name: str, record: int, address: str, form: str, *, show: bool
+    opened: Opened, path: Path | None, name: str, record: int, address: str, form: str, *, now: datetime, show: bool
 ) -> tuple[bool, list[str]]:
     """What `map explain` prints, and whether the record could be mapped."""
     data = sys.stdin.buffer.read() if path is None else path.read_bytes()
     try:
-        given = next((one for at, one in enumerate(records(opened, data), start=1) if at == record), None)
-    except MappingFailed as fault:
-        return False, [f"{name}: error {one}" for one in failures(fault)]
-    if given is None:
-        return False, [f"{name} has no record {record}."]
-    try:
-        found = explained(opened, given, show=show, path=address)
-    except MappingFailed as fault:
-        return False, [f"{name}: error {one}" for one in failures(fault)]
-    except EvaluationProblem as problem:
-        outcome = mapped(opened, given)
-        told = [str(one) for one in outcome] if not isinstance(outcome, Result) else [f"{problem.rule}: {problem.what}"]
-        return False, [f"{name}:{given.position}: error {one}" for one in told]
+        with io.BytesIO(data) as stream:
+            given = next(islice(records(opened, stream), record - 1, None), None)
+        if given is None:
+            return False, [f"{name} has no record {record}."]
+        found = explained(opened, given, now=now, show=show, path=address)
+    except (MappingFailed, EvaluationProblem):
+        with io.BytesIO(data) as stream:
+            outcome = next(islice(outcomes(opened, stream, now), record - 1, None), None)
+        problems = outcome.problems if isinstance(outcome, Refused) else ()
+        return False, [f"{name}:{one}" for one in problems] or [f"{name} cannot be read."]
     if address and not found:
         return False, [f"Nothing stands at '{address}', in the output or in the mapping."]
     if form == "json":

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -93,12 +94,12 @@ class Tracer:
         for at, name in enumerate(checked.heads):
             self._names[SEEDS.format(at)] = seed(checked.document.id, name)
 
-    def run(self, typed: Json) -> Trace:
+    def run(self, typed: Json, now: datetime | None = None) -> Trace:
         """What every rule gives for one typed record.
 
         Raises  EvaluationProblem at the first rule that fails
         """
-        return _Walk(self, self._checked, dict(self._names), typed).trace()
+        return _Walk(self, self._checked, dict(self._names), typed, now).trace()
 
     def code(self, tree: ast.expr) -> Any:
         """A tree of this mapping as Python code, compiled once."""
@@ -136,7 +137,9 @@ class _Branches(ast.NodeTransformer):
 
 
 class _Walk:
-    def __init__(self, tracer: Tracer, checked: Checked, names: dict[str, Any], typed: Json) -> None:
+    def __init__(
+        self, tracer: Tracer, checked: Checked, names: dict[str, Any], typed: Json, now: datetime | None
+    ) -> None:
         self._tracer = tracer
         self._checked = checked
         self._names = names
@@ -147,7 +150,7 @@ class _Walk:
         self._address = ""
         self._turns: list[int] = []
         names[ROOT_PLACE] = typed
-        names["run"] = Turns()
+        names["run"] = Turns(now)
         names["g_chosen"] = self._choose
         for name, table in checked.scope.tables.items():
             place = next((key for key, value in names.items() if value == table.translate), None)
