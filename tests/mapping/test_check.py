@@ -140,7 +140,7 @@ REFUSED = {
     owner: {$ref: each} #! PM260
     encounter: {reference: "Patient/{{id}}"} #! PM262
     requester: {$ref: maybe} #! PM261
-    partOf: {reference: "Task?identifier=x"} #! PM262
+    partOf: {reference: "Task?identifir=x"} #! PM272
     description: {$ref: task} #! PM251
     location: {$ref: place} #! PM261
     basedOn: {$ref: each}
