@@ -20,6 +20,7 @@ from peerfhir.mapping.instruments import Form
 from peerfhir.mapping.leaves import Leaves, Place, Slot
 from peerfhir.mapping.nodes import Nodes
 from peerfhir.mapping.problems import Problems
+from peerfhir.mapping.questions import Questions
 from peerfhir.mapping.resources import Resources
 from peerfhir.mapping.rows import Rows, Table
 from peerfhir.mapping.source import Source, read
@@ -37,6 +38,7 @@ class Checked:
     template: Template
     heads: tuple[str, ...]  # resource names, in the order of their seeds
     instruments: tuple[str, ...] = ()  # ids of the questionnaires it names
+    forms: Mapping[str, Form] = field(default_factory=dict)  # those that there are
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,11 @@ class _Checker:
             self._problems.add(document.source.mark, "PM007", "source", "format fhir belongs to direction: from-fhir")
         rows = Rows(self._lists.tables, self._problems)
         fragments = self._fragments(rows)
-        resources = Resources(document, source, self._leaves, self._definitions, self._problems, fragments)
+        questions = Questions(self._leaves, self._problems, self._lists.forms)
+        resources = Resources(document, source, self._leaves, self._definitions, self._problems, fragments, questions)
+        declared = replace(self._scope(source), addresses=resources.full_url)
         variables = Variables(self._leaves, resources.nodes, self._problems)
-        place, names = variables.checked(document.vars, self._scope(source))
+        place, names = variables.checked(document.vars, declared)
         scope = place.scope
         self._alone(fragments, scope)
         if backwards:
@@ -136,16 +140,16 @@ class _Checker:
             template = Template(made, None, names.used())
             self._unused(source.fields, source.key, "source.fields")
             self._keyless(source)
-        return Checked(document, source, scope, template, resources.order)
+        return Checked(
+            document, source, scope, template, resources.order, tuple(sorted(questions.used)), self._lists.forms
+        )
 
     def _scope(self, source: Source) -> Scope:
         """What every expression of the document may name."""
         shape = source.fields if not source.type else None
         root = Static((source.type or "object",), "one", shape, sure=not source.type)
         constants = {"canonical": self._canonical}
-        return Scope(
-            root, self._definitions, {}, constants, self._document.systems, self._code_maps, self._lists.bands
-        )
+        return Scope(root, self._definitions, {}, constants, self._document.systems, self._code_maps, self._lists.bands)
 
     def _fragments(self, rows: Rows) -> dict[str, Fragment]:
         found = fragments_of(self._document.fragments, self._definitions, self._problems)

@@ -8,15 +8,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from peerfhir.fhir.fhirpath.compile import ROOT_PLACE, call, name, runtime
+from peerfhir.fhir.fhirpath.environment import Environment
+from peerfhir.fhir.fhirpath.made import ENVIRONMENT
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping import primitives, values
+from peerfhir.mapping.answers import Answering, extracted
 from peerfhir.mapping.check import Checked
 from peerfhir.mapping.identity import seed
 from peerfhir.mapping.resources import SEEDS
 from peerfhir.mapping.snippets import assign, at_rule, is_there, literal, method, ours
 from peerfhir.mapping.tree import (
+    Answers,
     Const,
     Each,
+    Extract,
     If,
     Items,
     Leaf,
@@ -67,8 +72,17 @@ def compiled(checked: Checked, *, careful: bool = False) -> Compiled:
     emitter = _Emitter(careful)
     module = emitter.module(checked)
     names: dict[str, Any] = runtime(checked.scope) | dict(values.RUNTIME) | emitter.constants
+    forms = [(at, form) for at, form in enumerate(checked.forms.values()) if form.id in checked.instruments]
+    names |= {f"q_{at}": Answering(form) for at, form in forms}
     names |= {SEEDS.format(at): seed(checked.document.id, resource) for at, resource in enumerate(checked.heads)}
-    names |= {"g_EvaluationProblem": EvaluationProblem, "g_absent": primitives.absent, "g_present": primitives.present}
+    surroundings: Environment = names[ENVIRONMENT]
+    names["g_environment"] = lambda run: replace(surroundings, now=run.now)
+    names |= {
+        "g_EvaluationProblem": EvaluationProblem,
+        "g_absent": primitives.absent,
+        "g_present": primitives.present,
+        "g_extracted": extracted,
+    }
     code = compile(module, checked.document.mark.path, "exec")
     exec(code, names)  # noqa: S102 - a tree built here from checked syntax, no text
     return Compiled(names["m"], tuple(emitter.rules))
@@ -95,6 +109,8 @@ class _Emitter:
             for resource in checked.template.resources:
                 self._resource(resource, resource.body)
             self._block.append(ast.Return(name("out")))
+        if any(isinstance(one, ast.Name) and one.id == ENVIRONMENT for part in self._block for one in ast.walk(part)):
+            self._block.insert(0, assign(ENVIRONMENT, ours("environment", name("run"))))
         module = ast.parse(f"def m({ROOT_PLACE}, run): pass")  # the frame alone; its fields differ between Pythons
         function = module.body[0]
         if isinstance(function, ast.FunctionDef):
@@ -118,7 +134,39 @@ class _Emitter:
                 parts = [self._guarded(code, resource.rule) for _, code in resource.request]
                 request = ast.Dict([ast.Constant(key) for key, _ in resource.request], parts)
                 entry = ast.Tuple([ast.Constant(resource.name), found.code, url, request], ast.Load())
-                self._do(ast.Expr(method("out", "append", entry)), resource.rule)
+                if resource.extract is None:
+                    self._do(ast.Expr(method("out", "append", entry)), resource.rule)
+                else:
+                    self._extracted(resource, resource.extract, entry)
+
+    def _extracted(self, resource: Resource, extract: Extract, entry: ast.expr) -> None:
+        """The response, and after it what is extracted from it."""
+        place = self._fresh()
+        self._do(assign(place, entry), resource.rule)
+        self._do(ast.Expr(method("out", "append", name(place))), resource.rule)
+        made, url = (ast.Subscript(name(place), ast.Constant(at), ast.Load()) for at in (1, 2))
+        parts = ast.Tuple(list(extract.parts), ast.Load())
+        found = method(extract.form, "observations", made, url, name(extract.seed), parts, ast.Constant(extract.mode))
+        if self._careful:
+            found = self._careful_value(found, resource.rule, ast.List([], ast.Load()))
+        request = ast.Constant(bool(resource.request))
+        entries = ours("extracted", ast.Constant(f"{resource.name}.$extract"), found, request)
+        self._do(ast.Expr(method("out", "extend", entries)), resource.rule)
+
+    def _answers(self, node: Answers) -> _Value:
+        given: list[ast.expr] = []
+        for answer in node.answers:
+            values: ast.expr = ast.List([one for one, many in answer.codes if not many], ast.Load())
+            for one, many in answer.codes:
+                values = ast.BinOp(values, ast.Add(), one) if many else values
+            if self._careful:
+                values = self._careful_value(values, answer.rule, ast.List([], ast.Load()))
+            words = [ast.Constant(answer.number), ast.Constant(answer.absent)]
+            given.append(ast.Tuple([ast.Constant(answer.link_id), values, *words], ast.Load()))
+        code: ast.expr = method(node.form, "items", ast.List(given, ast.Load()))
+        if self._careful:
+            code = self._careful_value(code, node.rule, ast.Constant(None))
+        return self._named(at_rule(code, node.rule), node.rule)
 
     def _guarded(self, code: ast.expr, rule: Rule) -> ast.expr:
         if isinstance(code, ast.Constant) or not self._careful:
@@ -166,6 +214,8 @@ class _Emitter:
                 return self._struct(node)
             case Items():
                 return self._items(node)
+            case Answers():
+                return self._answers(node)
             case Let():
                 self._let(node)
                 return self._value(node.body)

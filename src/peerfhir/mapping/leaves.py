@@ -288,6 +288,9 @@ class Leaves:
         if slot.kind not in _TEXTS and slot.kind not in ("date", "dateTime", "instant", "time", "xhtml"):
             self._add(node, "PM230", place, f"a text does not fit here: {slot.kind} is expected")
             return None
+        if slot.kind == "uri" and place.address.endswith(".system") and ":" not in value:
+            self._add(node, "PM263", place, "a system is an absolute URI", "write $alias, or http://... or urn:...")
+            return None
         if not forms.fits(slot.kind, value):
             self._add(node, "PM232", place, f"this does not have the form of {slot.kind}")
             return None

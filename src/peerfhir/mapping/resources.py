@@ -18,11 +18,15 @@ from peerfhir.mapping.fragments import Fragment
 from peerfhir.mapping.leaves import Leaves, Place, Slot, bare, start_of
 from peerfhir.mapping.nodes import Nodes
 from peerfhir.mapping.problems import Problems
+from peerfhir.mapping.questions import Questions
+from peerfhir.mapping.searches import Searches
 from peerfhir.mapping.source import Source
-from peerfhir.mapping.tree import Const, Items, Node, Resource, Rule, Struct
+from peerfhir.mapping.tree import Const, Extract, Items, Node, Resource, Rule, Struct
 
 SEEDS = "s_{}"  # the Python name of a resource's prepared hash
+_ASKED = ("$questionnaire", "$answers", "$extract")
 _OWN = ("resourceType", "profile", "$request", "$identity", "$each", "$let", "$if")
+_VERSIONED = ("ifMatch", "ifNoneMatch", "ifModifiedSince")
 _REQUEST = ["method", "url", "ifNoneExist", "ifMatch", "ifNoneMatch", "ifModifiedSince"]
 
 
@@ -64,15 +68,21 @@ class Resources:
         definitions: Definitions,
         problems: Problems,
         fragments: Mapping[str, Fragment],
+        questions: Questions,
     ) -> None:
         self._document = document
         self._source = source
         self._leaves = leaves
         self._definitions = definitions
         self._problems = problems
+        self.searches = Searches(leaves, problems)
         self.nodes = Nodes(leaves, definitions, problems, self._refer, fragments)
+        self.nodes.searches = self.searches if document.bundle == "transaction" else None
         self._heads: dict[str, _Head] = {}
         self._current: tuple[_Head, Place] | None = None
+        self._going = False
+        self._questions = questions
+        self._extract: Extract | None = None
         self._made: tuple[ast.expr | None, tuple[tuple[str, ast.expr], ...]] = (None, ())
 
     @property
@@ -104,6 +114,8 @@ class Resources:
             self._problems.add(yaml.mark, "PM007", written, "a resource is a map of elements")
             return None
         named = yaml.value.get("resourceType")
+        if "$questionnaire" in yaml.value and (named is None or named.value == "QuestionnaireResponse"):
+            return "QuestionnaireResponse"
         if named is None:
             self._problems.add(yaml.mark, "PM200", written, "'resourceType' is missing")
             return None
@@ -116,14 +128,15 @@ class Resources:
     def _resource(self, head: _Head, place: Place) -> Resource | None:
         yaml = head.yaml
         for key, mark in yaml.key_marks.items():
-            if key.startswith("$") and key not in _OWN:
+            asked = key in _ASKED and "$questionnaire" in yaml.value
+            if key.startswith("$") and key not in _OWN and not asked:
                 what = f"{key} cannot stand on a resource"
                 self._problems.add(mark, "PM251", head.key, what, nearest(key, _OWN))
         body = self.nodes.wrapped(yaml, Slot(head.type, many=True), place, self._content)
         if body is None:
             return None
         url, request = self._made
-        return Resource(head.name, head.type, body, url, request, Rule(yaml.mark, head.key))
+        return Resource(head.name, head.type, body, url, request, Rule(yaml.mark, head.key), self._extract)
 
     def _content(self, yaml: Yaml, slot: Slot, place: Place) -> Node | None:
         """The body of one resource; notes its URL and request, which stand inside the same $each and $let."""
@@ -132,16 +145,37 @@ class Resources:
         bundled = self._document.bundle != "none"
         url = self._url(head, place, yaml.mark) if bundled else None
         self._made = (url, self._request(head, yaml, place))
+        self.nodes.contained = _contained(yaml)
         plain = replace(slot, many=False)
         struct = self.nodes.struct(yaml, plain, place, skip=("resourceType", "profile"))
         if struct is None:
             return None
         entries = dict(struct.entries)
+        self._extract = None
+        if "$questionnaire" in yaml.value:
+            asked = self._asked(head, yaml, place)
+            if asked is None:
+                return None
+            entries |= asked
         if "profile" in yaml.value:
             entries = self._with_profile(yaml.value["profile"], entries, place)
         order = sorted(entries, key=lambda key: {"id": 0, "meta": 1}.get(key, 2))
         kind = Const(Rule(yaml.mark, place.address), head.type)
         return replace(struct, entries=(("resourceType", kind), *((key, entries[key]) for key in order)), keep=True)
+
+    def _asked(self, head: _Head, yaml: Yaml, place: Place) -> dict[str, Node] | None:
+        """What $questionnaire writes, after noting what is extracted from it."""
+        asked = self._questions.asked(yaml, place)
+        if asked is None:
+            return None
+        form = f"q_{list(self._questions.forms).index(asked.form.id)}"
+        if asked.extract != "none":
+            parts = self._identity(head, place, yaml.mark) or ()
+            self._extract = Extract(asked.extract, form, SEEDS.format(head.order), tuple(parts))
+        canonical = Const(
+            Rule(yaml.value["$questionnaire"].mark, place.address), f"{asked.form.url}|{asked.form.version}"
+        )
+        return {"questionnaire": canonical, "item": replace(asked.answers, form=form)}
 
     def _with_profile(self, node: Yaml, entries: dict[str, Node], place: Place) -> dict[str, Node]:
         canonical = self._document.profiles.get(str(node.value))
@@ -158,10 +192,30 @@ class Resources:
         profile: tuple[str, Node] = ("profile", Items(rule, (Const(rule, canonical),)))
         return {**entries, "meta": replace(meta, entries=(profile, *meta.entries), keep=True)}
 
+    def full_url(self, target: str) -> tuple[ast.expr, bool] | None:
+        """What fullUrl('target') gives in the resource that is being checked, and whether that is a list."""
+        if self._current is None or not any(head.name == target for head in self._heads.values()):
+            return None
+        head, place = self._current
+        if self._going:  # an identity that names another resource's address
+            return None
+        self._going = True
+        node = replace(head.yaml, kind="scalar", value=target)
+        found = self._refer(target, node, place, Slot("Reference", many=True))
+        self._going = False
+        return found
+
     # --- identity, references, requests -------------------------------------------------------------------------
 
     def _url(self, head: _Head, place: Place, mark: Mark) -> ast.expr | None:
-        """The fullUrl of a resource, from its key and identity, in a place where its item is known."""
+        """The fullUrl of a resource, in a place where its item is known."""
+        parts = self._identity(head, place, mark)
+        if parts is None:
+            return None
+        return ast.Call(name("g_full_url"), [name(SEEDS.format(head.order)), *parts], [])
+
+    def _identity(self, head: _Head, place: Place, mark: Mark) -> list[ast.expr] | None:
+        """The parts of a resource's identity: key fields, `$identity`, position, row."""
         given = head.yaml.value.get("$identity")
         parts: list[ast.expr] = []
         if given is None or head.items is not None:
@@ -183,7 +237,7 @@ class Resources:
             parts.append(name(place.index))
         if head.row is not None:
             parts.append(ast.Constant(head.row + 1))
-        return ast.Call(name("g_full_url"), [name(SEEDS.format(head.order)), *parts], [])
+        return parts
 
     def _refer(self, target: str, node: Yaml, place: Place, slot: Slot) -> tuple[ast.expr, bool] | None:
         head = self._heads.get(target)
@@ -288,10 +342,40 @@ class Resources:
         method = str(node.value["method"].value) if "method" in node.value else "POST"
         if method not in ("POST", "PUT") or (method == "PUT" and "ifNoneExist" in node.value):
             self._problems.add(node.mark, "PM275", here.address, "the method is POST, or PUT without ifNoneExist")
-        found = {key: self._search_text(value, here.below(key)) for key, value in node.value.items() if key != "method"}
+        if method == "POST" and (other := next((key for key in _VERSIONED if key in node.value), None)):
+            self._problems.add(node.key_marks[other], "PM275", here.address, f"{other} belongs to a PUT")
+        found = {key: self._part(head, key, value, here) for key, value in node.value.items() if key != "method"}
         url = found.pop("url", None) or self._default_url(head, method, node, here)
         rest = [(key, code) for key, code in found.items() if code is not None]
         return (("method", ast.Constant(method)), ("url", url), *rest)
+
+    def _part(self, head: _Head, key: str, value: Yaml, here: Place) -> ast.expr | None:
+        place = here.below(key)
+        if key in ("url", "ifNoneExist"):
+            self.searches.check(head.type, value, place)
+            if key == "ifNoneExist":
+                self._check_identifier(head, value, place)
+            return self.searches.text(value, place)
+        leaf = self._leaves.scalar(value, Slot("instant" if key == "ifModifiedSince" else "string"), place)
+        if isinstance(leaf, Const):
+            return ast.Constant(leaf.value)
+        if leaf is not None and leaf.nullable:
+            what = "this can be empty; the request would not be conditional"
+            self._problems.add(value.mark, "PM273", place.address, what, "use a required field")
+        return leaf.code if leaf is not None else None
+
+    def _check_identifier(self, head: _Head, value: Yaml, place: Place) -> None:
+        """PM274: the identifier that is searched for is not one that the resource carries."""
+        written = head.yaml.value.get("identifier")
+        items = written.value if written is not None and written.kind == "list" else [written] if written else []
+        systems = [one.value["system"].raw for one in items if one.kind == "map" and "system" in one.value]
+        known = {place.scope.systems.get(one.removeprefix("$"), one) for one in systems}
+        if any(one.startswith("=") or "{{" in one for one in systems) or any(one.kind != "map" for one in items):
+            return
+        for system in self.searches.systems(value, place):
+            if system not in known:
+                what = f"the resource carries no identifier of {system}: each run makes another"
+                self._problems.add(value.mark, "PM274", place.address, what)
 
     def _default_url(self, head: _Head, method: str, node: Yaml, here: Place) -> ast.expr:
         if method == "PUT" and "url" not in node.value:
@@ -305,22 +389,13 @@ class Resources:
             self._problems.add(node.mark, "PM275", here.address, what)
         return ast.Constant(head.type)
 
-    def _search_text(self, node: Yaml, place: Place) -> ast.expr | None:
-        """A text in which every value of the record is escaped, so that it cannot widen the search."""
-        if node.kind != "scalar" or not isinstance(node.value, str):
-            self._problems.add(node.mark, "PM007", place.address, "a text is expected here")
-            return None
-        parts = self._leaves.parts(node, place)
-        codes: list[ast.expr] = []
-        for part in parts or ():
-            if isinstance(part, str) or part.constant is not None:
-                codes.append(ast.Constant(part if isinstance(part, str) else part.constant))
-                continue
-            if part.type.card != "one" or part.type.blank:
-                what = "a value in this text can be empty; the search would match others"
-                self._problems.add(node.mark, "PM273", place.address, what, "use a required field")
-            codes.append(ast.Call(name("g_searched"), [part.code], []))
-        return call("concatenated", *codes) if parts is not None else None
+
+def _contained(yaml: Yaml) -> frozenset[str] | None:
+    """The ids of contained resources; None when one of them is known only when data flows."""
+    node = yaml.value.get("contained")
+    items = node.value if node is not None and node.kind == "list" else [node] if node is not None else []
+    ids = [one.value["id"].raw for one in items if one.kind == "map" and "id" in one.value]
+    return None if any(one.startswith("=") or "{{" in one for one in ids) else frozenset(ids)
 
 
 def _for_each(url: ast.expr, items: Emitted, index: str, item: str) -> ast.expr:

@@ -13,7 +13,8 @@ from peerfhir.fhir.fhirpath.problems import nearest
 from peerfhir.mapping.directives import Directives
 from peerfhir.mapping.leaves import Leaves, Place, Slot
 from peerfhir.mapping.problems import Problems
-from peerfhir.mapping.tree import Const, Node, Rule, Struct, is_dynamic, is_present
+from peerfhir.mapping.searches import Searches
+from peerfhir.mapping.tree import Const, Leaf, Node, Rule, Struct, is_dynamic, is_present
 
 _TYPED = re.compile(r"([A-Z][A-Za-z]+)([/?])")
 
@@ -24,6 +25,8 @@ class Structs(Directives):
     def __init__(self, leaves: Leaves, definitions: Definitions, problems: Problems) -> None:
         super().__init__(leaves, problems)
         self._definitions = definitions
+        self.searches: Searches | None = None  # where conditional references are allowed
+        self.contained: frozenset[str] | None = None  # ids of what the current resource contains, when they are known
 
     @abstractmethod
     def node(self, yaml: Yaml, slot: Slot, place: Place) -> Node | None:
@@ -61,10 +64,13 @@ class Structs(Directives):
             if inner is None:
                 continue
             self._one_choice(slot.kind, key, value, choices, yaml.key_marks[key], place)
-            node = self.node(value, inner, place.below(key))
+            literal = slot.kind == "Reference" and key == "reference" and isinstance(value.value, str)
+            if literal and self._check_reference(value, slot, place):
+                node = self._conditional(value, place.below(key))
+            else:
+                node = self.node(value, inner, place.below(key))
             if node is not None:
                 found.append((key, node))
-                self._check_reference(key, value, slot.kind, slot, place)
         return found
 
     def _slot(self, kind: str, key: str, mark: Mark, slot: Slot, place: Place) -> Slot | None:
@@ -140,16 +146,31 @@ class Structs(Directives):
                 what = f"'{key}' is required here and can be empty: such a record fails"
                 self._problems.add(node.rule.mark, "PM221", f"{place.address}.{key}" if place.address else key, what)
 
-    def _check_reference(self, key: str, value: Yaml, kind: str, slot: Slot, place: Place) -> None:
-        if kind != "Reference" or key != "reference" or value.kind != "scalar" or not isinstance(value.value, str):
-            return
-        match = _TYPED.match(value.value)
+    def _check_reference(self, value: Yaml, slot: Slot, place: Place) -> bool:
+        """What is known of a literal reference; whether it is a conditional one that is allowed here."""
+        here = place.below("reference").address
+        text = str(value.value)
+        if text.startswith("#") and "{{" not in text and self.contained is not None:
+            if text[1:] not in self.contained:
+                hint = nearest(text[1:], self.contained)
+                self._problems.add(value.mark, "PM264", here, f"nothing is contained under the id '{text[1:]}'", hint)
+            return False
+        match = _TYPED.match(text)
         if match is None:
-            return
-        here = place.below(key).address
+            return False
         if slot.targets and match.group(1) not in slot.targets:
             what = f"a reference to {match.group(1)} is not allowed here ({', '.join(slot.targets)})"
             self._problems.add(value.mark, "PM262", here, what)
-        elif match.group(2) == "?":
-            what = "conditional references are not supported in this version"
+            return False
+        if match.group(2) == "?" and self.searches is None:
+            what = "a conditional reference needs bundle: transaction"
             self._problems.add(value.mark, "PM262", here, what, "write {$ref: name}")
+            return False
+        return match.group(2) == "?"
+
+    def _conditional(self, value: Yaml, place: Place) -> Node | None:
+        if self.searches is None:
+            return None
+        self.searches.check(str(value.value).partition("?")[0], value, place)
+        code = self.searches.text(value, place)
+        return None if code is None else Leaf(Rule(value.mark, place.address), code, nullable=False)

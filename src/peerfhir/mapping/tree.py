@@ -115,7 +115,42 @@ class If:
     body: Node
 
 
-Node = Const | Leaf | Pair | Struct | Items | Each | Let | If
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one item of a questionnaire.
+
+    codes   Python of each value, and whether it gives a list
+    number  what a number says of an item that is scored in reverse: scored, printed, or ""
+    absent  why there is no answer, when there is none
+    """
+
+    rule: Rule
+    link_id: str
+    codes: tuple[tuple[ast.expr, bool], ...]
+    number: str = ""
+    absent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The items of a QuestionnaireResponse. `form`: the Python name of what makes them."""
+
+    rule: Rule
+    answers: tuple[Answer, ...]
+    form: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """What is extracted from a QuestionnaireResponse: its mode, and the code of the identity's parts."""
+
+    mode: str
+    form: str
+    seed: str
+    parts: tuple[ast.expr, ...]
+
+
+Node = Const | Leaf | Pair | Struct | Items | Each | Let | If | Answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +167,7 @@ class Resource:
     url: ast.expr | None
     request: tuple[tuple[str, ast.expr], ...]
     rule: Rule
+    extract: Extract | None = None
 
 
 @dataclass(frozen=True, slots=True)
