@@ -8,6 +8,7 @@ import os
 import threading
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -66,15 +67,21 @@ def judge_of(paths: Sequence[Path], cache: Path | None = None) -> Judge:
     cache   where compiled packages are kept; that of the first package of a site unless given
     Raises  BadConfiguration naming each package that cannot be read, with the reason
     """
-    base = schema.r4()
     if not paths:
-        return Judge(base)
+        return _plain()
+    base = schema.r4()
     archives = [path.read_bytes() for path in paths if path.is_file()]
     if len(archives) < len(paths):  # a folder may change under us: it is read anew each time
         return Judge(base, compiled(_opened(paths)))
     cache = cache or paths[0].parent / CACHE
     kept = cache / f"{_digest(archives)}.json.gz"
     return Judge(base, _restored(kept) or _kept(kept, compiled(_opened(paths))))
+
+
+@cache
+def _plain() -> Judge:
+    """R4 without a package; compiled once in a process."""
+    return Judge(schema.r4())
 
 
 def compiled(packages: Iterable[Package]) -> Profiles:
