@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from peerfhir.fhir.issues import Finding
@@ -11,12 +13,14 @@ from peerfhir.fhir.scan import broken, ends_early, meta_of
 from peerfhir.fhir.schema import Base
 
 Object = dict[str, Any]
+_TYPED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9.-]+(?:/_history/[A-Za-z0-9.-]+)?$")
 
 
 def of_type(resource: Object, path: str) -> list[Finding]:
     """What binds this type of resource and no other."""
     rule = _BY_TYPE.get(resource["resourceType"])
-    return [] if rule is None else [broken(path + place, text) for place, text in rule(resource)]
+    found = [] if rule is None else [broken(path + place, text) for place, text in rule(resource)]
+    return [replace(one, severity="warning") if one.rule in _WARNINGS else one for one in found]
 
 
 def unchecked(type_name: str, base: Base) -> tuple[str, ...]:
@@ -30,7 +34,8 @@ def unchecked(type_name: str, base: Base) -> tuple[str, ...]:
 
 NATIVE = frozenset((
     "dom-2", "dom-3", "dom-4", "dom-5", "ref-1", "per-1", "obs-7", "txt-1", "txt-2", "bdl-1", "bdl-2", "bdl-3", "bdl-4",
-    "bdl-5", "bdl-7", "bdl-8", "bdl-9", "bdl-10", "bdl-11", "bdl-12", "que-2", "con-4", "con-5", "inv-1.Task",
+    "bdl-5", "bdl-7", "bdl-8", "bdl-9", "bdl-10", "bdl-11", "bdl-12", "que-2", "con-3", "con-4", "con-5", "inv-1.Task",
+    "ctm-1", "cpb-7", "cpb-9", "cpb-12", "rng-2", "dom-6",
 ))  # fmt: skip
 
 
@@ -55,8 +60,34 @@ def _condition(resource: Object) -> Broken:
     over = {"inactive", "resolved", "remission"}
     if clinical and not clinical & over and any(name.lstrip("_").startswith("abatement") for name in resource):
         yield ".clinicalStatus", "What has abated is inactive, resolved or in remission (con-4)."
-    if clinical and "entered-in-error" in {code for _, code in _codings(resource.get("verificationStatus"))}:
+    mistaken = "entered-in-error" in {code for _, code in _codings(resource.get("verificationStatus"))}
+    problem = any(code == "problem-list-item" for one in resource.get("category", ()) for _, code in _codings(one))
+    if problem and "clinicalStatus" not in resource and not mistaken:
+        yield ".clinicalStatus", "A problem of the list has a clinical status (con-3)."
+    if clinical and mistaken:
         yield ".clinicalStatus", "What was entered in error has no clinical status (con-5)."
+
+
+def _care_team(resource: Object) -> Broken:
+    for at, one in enumerate(resource.get("participant", ())):
+        text = one.get("member", {}).get("reference")
+        named = _TYPED.search(text) if type(text) is str else None
+        if "onBehalfOf" in one and named and named.group(1) != "Practitioner":
+            yield f".participant[{at}].onBehalfOf", "Only a Practitioner acts on behalf of an organization (ctm-1)."
+
+
+def _statement(resource: Object) -> Broken:
+    documents = [(one.get("profile"), one.get("mode")) for one in resource.get("document", ())]
+    if len(set(documents)) < len(documents):
+        yield ".document", "A profile and a mode stand together once (cpb-7)."
+    for at, rest in enumerate(resource.get("rest", ())):
+        kinds = [one.get("type") for one in rest.get("resource", ())]
+        if len(set(kinds)) < len(kinds):
+            yield f".rest[{at}].resource", "A resource is described once in a mode (cpb-9)."
+        for number, one in enumerate(rest.get("resource", ())):
+            names = [each.get("name") for each in one.get("searchParam", ())]
+            if len(set(names)) < len(names):
+                yield f".rest[{at}].resource[{number}].searchParam", "A parameter has its name to itself (cpb-12)."
 
 
 def _task(resource: Object) -> Broken:
@@ -115,7 +146,8 @@ def _entry(one: Object, kind: Any) -> Broken:
         yield ".fullUrl", "A fullUrl names no version (bdl-8)."
 
 
+_WARNINGS = frozenset({"con-3"})
 _BY_TYPE: Mapping[str, Callable[[Object], Broken]] = {
     "Observation": _observation, "Condition": _condition, "Task": _task, "Questionnaire": _questionnaire,
-    "Bundle": _bundle,
+    "Bundle": _bundle, "CareTeam": _care_team, "CapabilityStatement": _statement,
 }  # fmt: skip

@@ -16,6 +16,7 @@ class Rule:
     key: str
     schema: Schema
     text: str
+    severity: str = "error"
 
 
 def has(*names: str) -> Schema:
@@ -44,6 +45,10 @@ _EXTENSION = {
     "else": {"if": {"required": ["id"]}, "then": {"minProperties": 3}, "else": {"minProperties": 2}},
 }
 _QUANTITY = Rule("qty-3", needs("code", "system"), "A code of a unit needs its system (qty-3).")
+_UCUM: Schema = {"properties": {"system": {"const": "http://unitsofmeasure.org"}}}
+_COUNTED: Schema = {"if": {"required": ["value"]}, "then": {"required": ["code"]}}
+_SCOPE = "http://terminology.hl7.org/CodeSystem/consentscope"
+_COMPUTABLE = {"properties": {"name": {"pattern": "^[A-Z][A-Za-z0-9_]{0,254}$"}}}
 _ONE = {"oneOf": [{"required": ["path"]}, {"required": ["searchParam"]}]}
 _IS_DISPLAY = {"properties": {"type": {"const": "display"}}, "required": ["type"]}
 _WHEN = {"anyOf": [{"required": ["start"]}, {"required": ["end"]}]}
@@ -54,6 +59,26 @@ def _has_entry(name: str) -> Schema:
     return {"properties": {"entry": {"contains": {"required": [name]}}}, "required": ["entry"]}
 
 
+def _of_a_person(key: str, scope: str, what: str) -> Rule:
+    """ppc-2 to ppc-5. Their expressions compare with a system `something`; what they mean is the system of scopes."""
+    systems = {"enum": [_SCOPE, "something"]}
+    coding = {"required": ["system", "code"], "properties": {"system": systems, "code": {"const": scope}}}
+    scoped = {"properties": {"scope": {"properties": {"coding": {"contains": coding}}, "required": ["coding"]}},
+              "required": ["scope"]}  # fmt: skip
+    return Rule(
+        key, {"if": scoped, "then": {"required": ["patient"]}}, f"A consent to {what} names the person ({key})."
+    )
+
+
+def _kind(name: str, *, needs: list[str], no: list[str]) -> Schema:
+    """What a statement of this kind has and has not."""
+    refused = {"not": {"anyOf": [{"required": [one]} for one in no]}} if no else {}
+    return {
+        "if": {"properties": {"kind": {"const": name}}, "required": ["kind"]},
+        "then": {"required": needs, **refused},
+    }
+
+
 def _no_home(name: str) -> Schema:
     return {
         "properties": {name: {"not": {"contains": {"properties": {"use": {"const": "home"}}, "required": ["use"]}}}}
@@ -62,7 +87,15 @@ def _no_home(name: str) -> Schema:
 
 RULES: Mapping[str, tuple[Rule, ...]] = {
     "Extension": (Rule("ext-1", _EXTENSION, "An extension has either a value or extensions of its own (ext-1)."),),
-    **dict.fromkeys(("Quantity", "Age", "Count", "Distance", "Duration"), (_QUANTITY,)),
+    "Quantity": (_QUANTITY,),
+    "Age": (_QUANTITY, Rule("age-1", {"allOf": [_COUNTED, _UCUM, {"properties": {"value": {"exclusiveMinimum": 0}}}]},
+                            "An age has a code of UCUM for its time, and is more than nothing (age-1).")),
+    "Count": (_QUANTITY, Rule("cnt-3", {"allOf": [_COUNTED, _UCUM, {"properties": {
+        "code": {"const": "1"}, "value": {"multipleOf": 1}}}]}, "A count is a whole number with the code 1 (cnt-3).")),
+    "Distance": (_QUANTITY, Rule("dis-1", {"allOf": [_COUNTED, _UCUM]},
+                                 "A distance has a code of UCUM for its length (dis-1).")),
+    "Duration": (_QUANTITY, Rule("drt-1", {"if": {"required": ["code"]}, "then": {"allOf": [
+        {"required": ["value", "system"]}, _UCUM]}}, "The code of a duration is of UCUM and has a value (drt-1).")),
     "Attachment": (Rule("att-1", needs("data", "contentType"), "Data of an attachment need a content type (att-1)."),),
     "ContactPoint": (Rule("cpt-2", needs("value", "system"), "A contact point with a value needs a system (cpt-2)."),),
     "Ratio": (
@@ -96,6 +129,11 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule("trd-1", {"not": {"allOf": [{"required": ["data"]}, has_choice("timing")]}},
              "A trigger has data or a timing, not both (trd-1)."),
         Rule("trd-2", needs("condition", "data"), "A condition of a trigger needs its data (trd-2)."),
+        Rule("trd-3", {"allOf": [
+            {"if": {"properties": {"type": {"const": "named-event"}}}, "then": has("name")},
+            {"if": {"properties": {"type": {"const": "periodic"}}}, "then": has_choice("timing")},
+            {"if": {"properties": {"type": {"pattern": "^data-"}}}, "then": has("data")},
+        ]}, "A trigger has the name, the timing or the data of its kind (trd-3)."),
     ),
     "ServiceRequest": (Rule("prr-1", needs("orderDetail", "code"), "Details of an order need its code (prr-1)."),),
     "CarePlan.activity": (Rule("cpl-3", never("detail", "reference"), "Give detail or reference, not both (cpl-3)."),),
@@ -135,7 +173,31 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         Rule("org-2", _no_home("address"), "An address of an organization is not a home (org-2)."),
         Rule("org-3", _no_home("telecom"), "A telecom of an organization is not at home (org-3)."),
     ),
-    "Consent": (Rule("ppc-1", has("policy", "policyRule"), "A consent needs policy or policyRule (ppc-1)."),),
+    "Consent": (
+        Rule("ppc-1", has("policy", "policyRule"), "A consent needs policy or policyRule (ppc-1)."),
+        _of_a_person("ppc-2", "patient-privacy", "privacy"),
+        _of_a_person("ppc-3", "research", "research"),
+        _of_a_person("ppc-4", "adr", "advance directives"),
+        _of_a_person("ppc-5", "treatment", "treatment"),
+    ),
+    "CapabilityStatement": (
+        Rule("cpb-0", _COMPUTABLE, "A name is a capital, then letters, digits and _ (cpb-0).", "warning"),
+        Rule("cpb-1", has("rest", "messaging", "document"), "Give rest, messaging or documents (cpb-1)."),
+        Rule("cpb-2", has("description", "software", "implementation"),
+             "Give a description, the software or the implementation (cpb-2)."),
+        Rule("cpb-3", {"anyOf": [
+            {"properties": {"kind": {"const": "instance"}}},
+            {"properties": {"messaging": {"not": {"contains": {"required": ["endpoint"]}}}}},
+        ]}, "Only an instance has endpoints for messages (cpb-3)."),
+        Rule("cpb-14", _kind("instance", needs=["implementation"], no=[]), "An instance is described (cpb-14)."),
+        Rule("cpb-15", _kind("capability", needs=["software"], no=["implementation"]),
+             "A capability names its software and no implementation (cpb-15)."),
+        Rule("cpb-16", _kind("requirements", needs=[], no=["implementation", "software"]),
+             "Requirements name neither software nor implementation (cpb-16)."),
+    ),
+    "Questionnaire": (
+        Rule("que-0", _COMPUTABLE, "A name is a capital, then letters, digits and _ (que-0).", "warning"),
+    ),
     "AuditEvent.entity": (Rule("sev-1", never("name", "query"), "Give name or query, not both (sev-1)."),),
     "Appointment.participant": (
         Rule("app-1", has("type", "actor"), "A participant needs a type or an actor (app-1)."),

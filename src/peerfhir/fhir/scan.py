@@ -31,7 +31,9 @@ def is_quiet(  # noqa: C901 - one pass, for speed
     elif "start" in node and "end" in node:
         if ends_early(node):
             return False
-    elif "div" in node and type(node["div"]) is str and not is_closed(node["div"]):
+    elif ("div" in node and type(node["div"]) is str and not is_closed(node["div"])) or (
+        "low" in node and "high" in node
+    ):
         return False
     if not room:
         return False
@@ -103,6 +105,9 @@ def _walk(root: Object, path: str, base: Base, found: list[Finding], anchors: se
                 found.append(Finding("error", "value", f"{place}.{key}", sentence("integer")))
         if "start" in node and node is not root and ends_early(node):
             found.append(broken(place, "A period must not end before it starts (per-1)."))
+        is_range = "low" in node and "high" in node and not place.rpartition(".")[2].startswith("referenceRange")
+        if is_range and _is_upside_down(node["low"], node["high"]):
+            found.append(broken(place, "A range does not start above its end (rng-2)."))
         if "div" in node and type(node["div"]) is str and not is_closed(node["div"]):
             found.append(broken(f"{place}.div", "Every tag is closed, and one div is around everything (txt-1)."))
 
@@ -128,6 +133,17 @@ def _is_integer(number: Decimal, root: Object, place: str, key: str, base: Base)
         kind = base.keys(kind).get(name, (None, ""))[1] if base.is_type(kind) else ""
         node = node.get(name) if not index else node[name][int(index[:-1])]
     return kind in _INTEGERS
+
+
+def _is_upside_down(low: Any, high: Any) -> bool:
+    """rng-2, as far as both are numbers of one unit."""
+    if type(low) is not dict or type(high) is not dict:
+        return False
+    least: Any = low.get("value")
+    most: Any = high.get("value")
+    units = [(one.get("system"), one.get("code"), one.get("unit")) for one in (low, high)]
+    is_number = type(least) in (int, Decimal) and type(most) in (int, Decimal)
+    return is_number and units[0] == units[1] and bool(least > most)
 
 
 def ends_early(period: Object) -> bool:

@@ -226,7 +226,7 @@ class Types:
             made["required"] = required
         if choices:
             made["dependentSchemas"] = choices
-        rules += [said(rule.schema, "error", "invariant", rule.text) for rule in RULES.get(name, ())]
+        rules += [said(rule.schema, rule.severity, "invariant", rule.text) for rule in RULES.get(name, ())]
         return {**made, "allOf": rules} if rules else made
 
     def _exclusive(self, slot: Slot) -> dict[str, Schema]:
