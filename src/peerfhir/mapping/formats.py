@@ -32,7 +32,7 @@ _TOKENS: dict[str, tuple[str, str, bool]] = {
     "ZZ": ("zone", "Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00)", False),
     "Z": ("zone", "[+-](?:(?:0[0-9]|1[0-3])[0-5][0-9]|1400)", False),
 }
-_PIECE = re.compile(r"'((?:[^']|'')*)'|(YYYY|MMM|MM|M|DD|D|HH|H|hh|h|A|mm|ss|SSS|ZZ|Z)|([^\W_]|')|(.)", re.DOTALL)
+_PIECE = re.compile(r"'((?:[^']|'')*)'|(YYYY|MMM|MM|M|DD|D|HH|H|hh|h|A|mm|ss|SSS|ZZ|Z)|([^\W\d_]|')|(.)", re.DOTALL)
 _VALUE = re.compile(
     r"(?:(?P<year>[0-9]{4})(?:-(?P<month>[0-9]{2})(?:-(?P<day>[0-9]{2}))?)?)?T?"
     r"(?:(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]+))?)?"
