@@ -32,10 +32,15 @@ def typed(field: Field, raw: Any, is_text: bool) -> Any:
     value = _parsed(field, raw, is_text)
     if value is None:
         where = f" with {field.format.written}" if field.format else ""
-        raise Unfit(f"the value is not a {field.kind}{where}")
+        raise Unfit(f"the value is not {called(field.kind)}{where}")
     if (why := outside(field, value)) is not None:
         raise Outside(why)
     return value
+
+
+def called(kind: str) -> str:
+    """The name of a type with its article."""
+    return f"an {kind}" if kind.startswith("in") else f"a {kind}"
 
 
 def _parsed(field: Field, raw: Any, is_text: bool) -> Any:
@@ -134,7 +139,7 @@ def check_value(field: Field, value: Any) -> str | None:
     if field.kind == "string":
         return outside(field, value) if isinstance(value, str) else "the value is not a text"
     if not forms.fits(field.kind, value):
-        return f"the value is not a {field.kind}"
+        return f"the value is not {called(field.kind)}"
     return outside(field, value)
 
 
