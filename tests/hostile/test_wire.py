@@ -93,6 +93,13 @@ def test_a_chunk_of_no_size_is_refused_and_the_connection_ends(gateway: Gateway,
     assert say(gateway, post(gateway, "Transfer-Encoding: chunked", body=body)) == [400]
 
 
+def test_a_request_names_exactly_one_host(gateway: Gateway) -> None:
+    """Of two, a proxy may have gone by the other (RFC 9112, 3.2)."""
+    for hosts in (b"", b"Host: a\r\nHost: b\r\n", b"Host: a,b\r\n", b"Host:\r\n"):
+        assert say(gateway, b"GET /healthz HTTP/1.1\r\n" + hosts + b"\r\n")[0] == 400, hosts
+    assert say(gateway, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")[0] == 200
+
+
 def test_an_unread_body_is_never_taken_for_the_next_request(gateway: Gateway) -> None:
     """A stranger's body is not read; what stands in it must not be answered as a request."""
     hidden = post(gateway, f"Content-Length: {len(INNER)}", body=INNER, token=False)

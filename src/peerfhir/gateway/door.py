@@ -13,7 +13,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from peerfhir.access import accounts, links, logins, tokens
 from peerfhir.access.callers import Caller
-from peerfhir.errors import DatabaseBusy, HeadersTooLarge, NotFound, Unauthenticated
+from peerfhir.errors import BadRequest, DatabaseBusy, HeadersTooLarge, NotFound, Unauthenticated
 from peerfhir.gateway.limits import EntryLimit, address_of
 from peerfhir.gateway.parts import Parts, parts
 from peerfhir.pathway.people import Actor
@@ -74,7 +74,11 @@ def keeper() -> Keeper:
 
 
 def check_headers(request: Request) -> None:
-    """Raises HeadersTooLarge; before anything else looks at the request."""
+    """Raises HeadersTooLarge, BadRequest; before anything else looks at the request."""
+    host = request.environ.get("HTTP_HOST", "")
+    # a server joins what stands twice; a proxy may have gone by the other one (RFC 9112, 3.2)
+    if "," in host or (not host and request.environ.get("SERVER_PROTOCOL") == "HTTP/1.1"):
+        raise BadRequest("A request names exactly one host.", place="Host")
     size = sum(len(name) + len(value) + 4 for name, value in request.headers.items())
     if size + len(request.full_path) > MOST_HEADER_BYTES:
         raise HeadersTooLarge

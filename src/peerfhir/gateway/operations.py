@@ -20,11 +20,11 @@ TAGS = {
     "Description": "What this API says of itself.",
 }
 
-_ALWAYS: tuple[type[Fault], ...] = (errors.HeadersTooLarge,)
+_ALWAYS: tuple[type[Fault], ...] = (errors.BadRequest, errors.HeadersTooLarge)
 _KEPT: tuple[type[Fault], ...] = (*_ALWAYS, Fault, errors.DatabaseBusy)
-_ASKED: tuple[type[Fault], ...] = (errors.BadRequest, errors.Unauthenticated, errors.Forbidden, *_KEPT)
+_ASKED: tuple[type[Fault], ...] = (errors.Unauthenticated, errors.Forbidden, *_KEPT)
 _PROVEN: tuple[type[Fault], ...] = (
-    errors.BadRequest, errors.Unauthenticated, errors.LengthRequired, errors.BodyTooLarge, errors.UnsupportedMedia,
+    errors.Unauthenticated, errors.LengthRequired, errors.BodyTooLarge, errors.UnsupportedMedia,
     errors.TooManyRequests, *_KEPT,
 )  # fmt: skip
 
