@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from peerfhir.config import Node as Yaml
 from peerfhir.fhir.definitions import Definitions
+from peerfhir.fhir.fhirpath.compile import ROOT_PLACE
 from peerfhir.fhir.fhirpath.problems import nearest
 from peerfhir.fhir.fhirpath.types import Scope, Static
 from peerfhir.mapping.bands import Band
@@ -39,6 +40,7 @@ class Checked:
     heads: tuple[str, ...]  # resource names, in the order of their seeds
     instruments: tuple[str, ...] = ()  # ids of the questionnaires it names
     forms: Mapping[str, Form] = field(default_factory=dict)  # those that there are
+    types: Mapping[str, Static] = field(default_factory=dict)  # Python name -> what is known of its value
 
 
 @dataclass(frozen=True)
@@ -140,9 +142,9 @@ class _Checker:
             template = Template(made, None, names.used())
             self._unused(source.fields, source.key, "source.fields")
             self._keyless(source)
-        return Checked(
-            document, source, scope, template, resources.order, tuple(sorted(questions.used)), self._lists.forms
-        )
+        types = {ROOT_PLACE: scope.root, **self._leaves.types}
+        used = tuple(sorted(questions.used))
+        return Checked(document, source, scope, template, resources.order, used, self._lists.forms, types)
 
     def _scope(self, source: Source) -> Scope:
         """What every expression of the document may name."""

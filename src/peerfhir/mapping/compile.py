@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from peerfhir.fhir.fhirpath.compile import ROOT_PLACE, call, name, runtime
+from peerfhir.fhir.fhirpath.compile import ROOT_PLACE, call, name, runtime, table_place
 from peerfhir.fhir.fhirpath.environment import Environment
 from peerfhir.fhir.fhirpath.made import ENVIRONMENT
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
@@ -15,6 +15,7 @@ from peerfhir.mapping import primitives, values
 from peerfhir.mapping.answers import Answering, extracted
 from peerfhir.mapping.check import Checked
 from peerfhir.mapping.identity import seed
+from peerfhir.mapping.plainer import Plainer, lookups
 from peerfhir.mapping.resources import SEEDS
 from peerfhir.mapping.snippets import assign, at_rule, is_there, literal, method, ours
 from peerfhir.mapping.tree import (
@@ -74,6 +75,7 @@ def compiled(checked: Checked, *, careful: bool = False) -> Compiled:
     names: dict[str, Any] = runtime(checked.scope) | dict(values.RUNTIME) | emitter.constants
     forms = [(at, form) for at, form in enumerate(checked.forms.values()) if form.id in checked.instruments]
     names |= {f"q_{at}": Answering(form) for at, form in forms}
+    names |= lookups(checked.scope, frozenset(emitter.lookups))
     names |= {SEEDS.format(at): seed(checked.document.id, resource) for at, resource in enumerate(checked.heads)}
     surroundings: Environment = names[ENVIRONMENT]
     names["g_environment"] = lambda run: replace(surroundings, now=run.now)
@@ -94,6 +96,7 @@ class _Emitter:
         self._block: list[ast.stmt] = []
         self._count = 0
         self.rules: list[Rule] = []
+        self.lookups: set[str] = set()
         self.constants: dict[str, Any] = {}
 
     def module(self, checked: Checked) -> ast.Module:
@@ -111,6 +114,11 @@ class _Emitter:
             self._block.append(ast.Return(name("out")))
         if any(isinstance(one, ast.Name) and one.id == ENVIRONMENT for part in self._block for one in ast.walk(part)):
             self._block.insert(0, assign(ENVIRONMENT, ours("environment", name("run"))))
+        if not self._careful:
+            places = frozenset(table_place(checked.scope, one) for one in checked.scope.tables)
+            plainer = Plainer(checked.types, places)
+            self._block = plainer.body(self._block)
+            self.lookups = plainer.used
         module = ast.parse(f"def m({ROOT_PLACE}, run): pass")  # the frame alone; its fields differ between Pythons
         function = module.body[0]
         if isinstance(function, ast.FunctionDef):

@@ -113,6 +113,7 @@ class Directives:
         elif name in place.scope.variables:
             self._problems.add(mark, "PM113", place.address, f"%{name} hides another %{name}")
         python = self._fresh("v")
+        self.leaves.types[python] = value.type
         variables = {**place.scope.variables, name: Bound(value.type, python)}
         return replace(place, scope=replace(place.scope, variables=variables)), python
 

@@ -13,6 +13,7 @@ from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 
 NAMESPACE = uuid.UUID("29ae02f8-7011-5df9-b973-2518ce3d6d25")  # UUIDv5 of the URL namespace and urn:peerfhir:mapping
 _SEPARATOR = b"\x1f"
+_VARIANTS = {f"{digit:x}": f"{digit & 3 | 8:x}" for digit in range(16)}
 
 
 class Hash(Protocol):
@@ -22,7 +23,7 @@ class Hash(Protocol):
 
     def update(self, data: bytes, /) -> None: ...
 
-    def digest(self) -> bytes: ...
+    def hexdigest(self) -> str: ...
 
 
 def seed(mapping_id: str, resource: str) -> Hash:
@@ -36,12 +37,9 @@ def full_url(start: Hash, *parts: Any) -> str:
     """`urn:uuid:` with the UUIDv5 of mapping id, resource name and identity parts, joined with U+001F."""
     state = start.copy()
     for part in parts:
-        state.update(_SEPARATOR + text(part).encode())
-    digest = bytearray(state.digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x50
-    digest[8] = digest[8] & 0x3F | 0x80
-    made = digest.hex()
-    return f"urn:uuid:{made[:8]}-{made[8:12]}-{made[12:16]}-{made[16:20]}-{made[20:]}"
+        state.update(_SEPARATOR + (part if type(part) is str else text(part) or "").encode())
+    made = state.hexdigest()
+    return f"urn:uuid:{made[:8]}-{made[8:12]}-5{made[13:16]}-{_VARIANTS[made[16]]}{made[17:20]}-{made[20:32]}"
 
 
 def record_key(record: Any) -> str:
@@ -63,7 +61,9 @@ def searched(value: Any) -> str:
 
     Raises  EvaluationProblem PM732 when it is empty
     """
-    written = text(value)
+    written = value if type(value) is str else text(value)
+    if written and written.isascii() and written.isalnum():
+        return written
     if not written:
         raise EvaluationProblem("PM732", "a value in search text is empty; the search would match others")
     return quote(written.translate(_ESCAPES), safe="")

@@ -96,6 +96,7 @@ class Leaves:
         self._text = text
         self._problems = problems
         self.used: set[tuple[int, str]] = set()  # identity of the shape, and the name below it
+        self.types: dict[str, Static] = {}  # Python name -> what it holds
         self.watched: frozenset[str] = frozenset()  # Python names of `vars`
         self.seen: set[str] = set()  # those that some expression reads
 
