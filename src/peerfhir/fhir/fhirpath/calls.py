@@ -33,6 +33,8 @@ def called(emitter: Emitter, node: Call, focus: Focus) -> Made:
     way = special.FUNCTIONS.get(node.name)
     if way is not None and node.name in special.ALONE:
         return way(emitter, node, focus.this, focus)
+    if node.name == "is" and isinstance(node.base, Call) and node.base.name == "resolve":
+        return refers(emitter, node.base, _type_argument(emitter, node), focus)
     base = focus.this if node.base is None else emitter.visit(node.base, focus)
     _input(emitter, node, function, base)
     if node.name in ("is", "as", "ofType"):
@@ -109,6 +111,14 @@ def typed(emitter: Emitter, operator: str, base: Made, wanted: Sequence[str], of
         return Made(code, made("boolean", "one" if base.type.card == "one" else "opt"))
     card: Card = "many" if base.type.card == "many" and operator == "ofType" else "opt"
     return Made(code, _narrowed(base.type, wanted, card), "list")
+
+
+def refers(emitter: Emitter, node: Call, wanted: Sequence[str], focus: Focus) -> Made:
+    """`resolve() is X`: told by the reference itself where what it points to is not at hand."""
+    _function(emitter, node)
+    base = focus.this if node.base is None else emitter.visit(node.base, focus)
+    names = ast.List([ast.Constant(one) for one in wanted], ast.Load())
+    return Made(call("refers_to", name(ENVIRONMENT), listed(base), names), made("boolean"))
 
 
 def _narrowed(base: Static, wanted: Sequence[str], card: Card) -> Static:

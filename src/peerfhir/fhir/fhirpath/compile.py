@@ -57,9 +57,7 @@ def runtime(scope: Scope) -> dict[str, Any]:
     from peerfhir.fhir.fhirpath.model import model_of
 
     model = model_of(scope.definitions)
-    names = library.names(model)
-    names |= {table_place(scope, one): table.translate for one, table in scope.tables.items()}
-    names |= {f"b_{at}": band.translate for at, band in enumerate(scope.bands.values())}
+    names = library.names(model) | scope.tables_by_place()
     names[ENVIRONMENT] = Environment(model)
     return names
 

@@ -23,4 +23,5 @@ class Dialect:
 MAPPING = Dialect("mapping", frozenset(("translate", "band", "fullUrl")), prints=True, amounts=True)
 STANDARD = Dialect("standard")
 VIEW = Dialect("view", frozenset(("getResourceKey", "getReferenceKey")))
-SDC = Dialect("sdc")
+SDC = Dialect("sdc", frozenset(("translate", "band")))  # where a document brings code maps and bands
+RULE = Dialect("rule", prints=True)  # rules of a site over a plain record

@@ -44,6 +44,9 @@ WELL_KNOWN = {
 ROOTS = frozenset(("context", "resource", "rootResource", "source"))
 _PREFIXES = {"vs-": "http://hl7.org/fhir/ValueSet/", "ext-": "http://hl7.org/fhir/StructureDefinition/"}
 _TEMPORAL = {"date": "Date", "dateTime": "DateTime", "time": "Time"}
+_WORDS = frozenset(
+    ("as", "is", "in", "contains", "asc", "desc", "sort", *units.CALENDAR, *(f"{word}s" for word in units.CALENDAR))
+)
 _NOT_SUPPORTED = frozenset(("terminologies", "server", "factory"))
 
 
@@ -112,6 +115,8 @@ class Emitter:
                 return Made(code, found.type.as_card("opt"), "list")
             case Unary():
                 return operations.unary(self, node, focus)
+            case TypeTest(operator="is", operand=Call(name="resolve") as target, type_name=word, offset=offset):
+                return calls.refers(self, target, self.types(word, offset), focus)
             case TypeTest(operator=operator, operand=operand, type_name=word, offset=offset):
                 return calls.typed(self, operator, self.visit(operand, focus), self.types(word, offset), offset)
             case Binary():
@@ -191,6 +196,8 @@ class Emitter:
             return start.resource or start.context
         if word == "rootResource":
             return start.root_resource or start.context
+        if word == "qitem" and self.scope.dialect.name == "sdc":
+            return Made(around("question"), Static(("QuestionnaireItem",), "opt", sure=False), "list")
         if word == "questionnaire" and self.scope.dialect.name == "sdc":
             static = Static(("Questionnaire",), "opt", sure=False)
             questionnaire = ast.Attribute(name(ENVIRONMENT), "questionnaire", ast.Load())
@@ -231,6 +238,9 @@ class Emitter:
             raise self._unknown(node, static)
         if static.shape is not None:
             self.uses.append((static.shape, node.name))
+            if node.name in _WORDS and not node.quoted:
+                what = f"'{node.name}' is a word of FHIRPath; here it is the field"
+                self.findings.append(("PM112", node.offset, what, f"`{node.name}` in backticks says so"))
             return _field(base, node.name, known)
         return Made(ast.Call(name("step"), [listed(base), ast.Constant(node.name)], []), known, "list")
 

@@ -56,6 +56,19 @@ class Environment:
         values = value if type(value) is list else [] if value is None else [value]
         return [self.model.root(one) if type(one) is dict else one for one in values]
 
+    def question(self) -> list[Value]:
+        """The item of the questionnaire that the context answers."""
+        item = self.context
+        while item is not None and not (type(item.value) is dict and "linkId" in item.value):
+            item = item.parent
+        waiting = list((self.questionnaire or {}).get("item") or ()) if item is not None else []
+        while waiting and item is not None:
+            asked = waiting.pop()
+            if asked.get("linkId") == item.value["linkId"]:
+                return [Item(asked, "QuestionnaireItem")]
+            waiting += asked.get("item") or ()
+        return []
+
     def of_resource(self, resource: Json) -> list[Value]:
         """A resource of the environment as a collection, else the outermost one around the context."""
         if resource is not None:

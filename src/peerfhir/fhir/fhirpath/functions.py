@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from peerfhir.fhir.definitions import PRIMITIVES
-from peerfhir.fhir.fhirpath import conversions
-from peerfhir.fhir.fhirpath.model import Item, Model, Quantity, TypeName, Value, kind_of, moment, plain
+from peerfhir.fhir.fhirpath import conversions, temporal
+from peerfhir.fhir.fhirpath.model import Item, Model, Quantity, TypeName, Value, kind_of, moment, plain, type_of
 from peerfhir.fhir.fhirpath.operators import misfit
 from peerfhir.fhir.fhirpath.temporal import Temporal
+from peerfhir.fhir.fhirpath.types import system
+
+_SHORTEST = 7  # a text of so many characters may be a number or a year as well
 
 # --- records -------------------------------------------------------------------------------------------------------
 
@@ -78,12 +80,24 @@ def item_of(model: Model, value: Value, kinds: Sequence[str]) -> Value:
     if value is None:
         return None
     if type(value) is not dict:
-        return Item(value, next((kind for kind in kinds if kind in PRIMITIVES), kinds[0]))
+        return Item(value, kinds[0] if len(kinds) == 1 else _primitive_of(value, kinds))
     if "resourceType" in value:
         return Item(value, kind_of(value))
     keys = [key.removeprefix("_") for key in value]
     fitting = (kind for kind in kinds if all(key in model.keys(kind) for key in keys))
     return Item(value, kinds[0] if len(kinds) == 1 else next(fitting, kinds[0]))
+
+
+def _primitive_of(value: Value, kinds: Sequence[str]) -> str:
+    """Which of several primitives a value of JSON is: a text that is a whole date or time is one."""
+    by_system: dict[str, str] = {}
+    for kind in kinds:
+        by_system.setdefault(system(kind), kind)
+    wanted = [type_of(value)] if type(value) is not str else ["String"]
+    if type(value) is str and len(value) > _SHORTEST:
+        wanted = [*(word for word in ("Date", "DateTime", "Time") if temporal.parse(value, word)), *wanted]
+    wanted += ["Decimal"] if wanted == ["Integer"] else []
+    return next((by_system[word] for word in wanted if word in by_system), kinds[0])
 
 
 def moment_of(value: Value, kind: str) -> Temporal | None:

@@ -107,6 +107,26 @@ def resolve(e: Environment, base: Values) -> list[Value]:
     return found
 
 
+def refers_to(e: Environment, base: Values, wanted: Sequence[str]) -> bool | None:
+    """`resolve() is X`: from what a reference points to, else from its type or its text; unknown for a bare id."""
+    if len(base) > 1:
+        raise misfit("'is' takes one value")
+    target = resolve(e, base)
+    if target:
+        return is_of(e, target, wanted)
+    kind = _named_type(e, base[0]) if base else None
+    return None if kind is None else any(matches(e, Item({}, kind), name) for name in wanted)
+
+
+def _named_type(e: Environment, value: Value) -> str | None:
+    held = value.value if type(value) is Item else None
+    named = held.get("type") if type(held) is dict else None
+    if type(named) is str:
+        return named
+    steps = (_reference(value) or "").split("/_history/")[0].split("/")
+    return steps[-2] if len(steps) > 1 and e.model.definitions.is_resource(steps[-2]) else None
+
+
 def _reference(value: Value) -> str | None:
     held = value.value if type(value) is Item else value
     text = held.get("reference") if type(held) is dict else held

@@ -24,7 +24,7 @@ _OF = {
     operators: ("one", "truth", "truth_of", "negated", "same", "union", "member"),
     collections: ("where", "exists_where", "all_where", "select", "repeat", "sort", "aggregate", "trace", "item_at"),
     conversions: ("concatenated", "joined_texts", "measured"),
-    resources: ("is_of", "as_of", "of_type", "reference_key"),
+    resources: ("is_of", "as_of", "of_type", "reference_key", "refers_to"),
     functions: (
         "field_of", "fields_of", "listed", "listing", "only", "once", "coalesced", "flag", "moment_of", "plain_json",
         "plain_list", "plain_single",

@@ -205,9 +205,11 @@ def _iif(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:
     if known and test.type.card == "many" and "Boolean" not in known and not emitter.strict:
         hint = "add .exists(), or compare it with ="
         raise ExpressionProblem("PM126", node.arguments[0].offset, "iif() needs true or false", hint)
-    if_true = ast.Compare(
-        truth(emitter, test, node.arguments[0].offset, "iif()", "PM126"), [ast.Is()], [ast.Constant(True)]
-    )
+    condition = truth(emitter, test, node.arguments[0].offset, "iif()", "PM126")
+    if_true = ast.Compare(condition, [ast.Is()], [ast.Constant(True)])
+    if isinstance(condition, ast.Constant):
+        what = f"this condition is always {'true' if condition.value is True else 'false or unknown'}"
+        emitter.findings.append(("PM123", node.arguments[0].offset, what, "leave out the branch that is never taken"))
     no = rest[0] if rest else Made(nothing(), EMPTY)
     codes, found = _alike([yes, no], joined(yes.type, no.type))
     code: ast.expr = ast.IfExp(if_true, *codes)

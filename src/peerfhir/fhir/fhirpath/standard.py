@@ -49,6 +49,8 @@ def path(text: str, scope: Scope, model: Model) -> Path:
 
     Raises  ExpressionProblem with rule and offset
     """
+    if scope.tables or scope.bands:
+        return _compiled(text, scope, model)
     key = (text, _mark(scope))
     known = model.paths.get(key)
     if known is None:
@@ -79,7 +81,7 @@ def _compiled(text: str, scope: Scope, model: Model) -> Path:
     made = emitter.visit(parse(text), emitter.root)
     tree = ast.fix_missing_locations(ast.Expression(function_of([ENVIRONMENT, "root"], listed(made))))
     code = compile(tree, "<fhirpath>", "eval")
-    run: Run = eval(code, runtime.names(model))  # noqa: S307 - a tree built here from checked syntax, no text
+    run: Run = eval(code, runtime.names(model) | scope.tables_by_place())  # noqa: S307 - a tree built here from checked syntax, no text
     return Path(text, made.type, run)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from peerfhir.fhir.definitions import Definitions
 from peerfhir.fhir.fhirpath.dialects import MAPPING, Dialect
@@ -158,6 +158,11 @@ class Scope:
             return None
         sure_of = found.as_card("opt") if found.card == "one" else found  # input may lack what it must have
         return Step(tuple(keys), sure_of.as_card(_below(base.card, sure_of.card)))
+
+    def tables_by_place(self) -> dict[str, Callable[..., Any]]:
+        """The functions of code maps and bands under their Python names in compiled code."""
+        maps: dict[str, Callable[..., Any]] = {f"m_{at}": one.translate for at, one in enumerate(self.tables.values())}
+        return maps | {f"b_{at}": one.translate for at, one in enumerate(self.bands.values())}
 
     def names(self, base: Static) -> list[str]:
         """Every name that means something below `base`."""
