@@ -66,6 +66,7 @@ def settings(**changed: Any) -> Settings:
         secret_key="for tests only, and long enough for that",
         insecure_cookies=True,
         workers=1,
+        playground=True,
         default_program="riverside",
         programs=programs,
         endpoints=endpoints,

@@ -16,6 +16,7 @@ WITHOUT_AN_ID = {"portal.home", "portal.alive", "portal.sign_out"}
 ROLES = {
     "queue": "lead peer", "referral": "lead peer", "people": "lead peer", "person": "lead peer", "note": "peer",
     "group": "peer", "questions": "peer", "answers": "lead peer", "trace": "lead engineer", "act": "lead peer",
+    "playground": "engineer",
 }  # fmt: skip
 
 
@@ -24,7 +25,7 @@ def kind(endpoint: str) -> str:
     for start, found in (
         ("referrals", "queue"), ("referral_", "act"), ("referral", "referral"), ("people", "people"),
         ("person", "person"), ("note", "note"), ("group", "group"), ("questions", "questions"),
-        ("answers", "answers"), ("trace", "trace"),
+        ("answers", "answers"), ("trace", "trace"), ("playground", "playground"),
     ):  # fmt: skip
         if name.startswith(start):
             return found

@@ -74,6 +74,7 @@ class _MainFile(_Strict):
     access_token_seconds = fields.Integer(load_default=300, validate=validate.Range(min=60, max=3600))
     idle_minutes = fields.Integer(load_default=15, validate=validate.Range(min=1, max=240))
     session_hours = fields.Integer(load_default=12, validate=validate.Range(min=1, max=24))
+    playground = fields.Boolean(load_default=False)
     default_program = _Text(load_default=None, validate=_ID)
     cors_origins = fields.List(_Text(validate=_ORIGIN), load_default=list)
 
@@ -289,6 +290,7 @@ def _settings(
                 "access_token_seconds",
                 "idle_minutes",
                 "session_hours",
+                "playground",
             )
         },
     )

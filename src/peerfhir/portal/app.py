@@ -18,6 +18,7 @@ from peerfhir.portal import (
     notes,
     people,
     person,
+    playground,
     questionnaires,
     queue,
     referrals,
@@ -38,7 +39,20 @@ def create_pages(parts: Parts) -> Blueprint:
     """Every page for people. Raises config.YamlProblem when the words cannot be read."""
     desk = Desk(parts)
     pages = Blueprint("portal", __name__, static_folder="static", static_url_path="/static")
-    for room in (signin, home, queue, referrals, people, someone, notes, groups, questionnaires, person, traces):
+    for room in (
+        signin,
+        home,
+        queue,
+        referrals,
+        people,
+        someone,
+        notes,
+        groups,
+        questionnaires,
+        person,
+        traces,
+        playground,
+    ):
         room.mount(pages, desk)
     pages.after_request(_finish)
     pages.register_error_handler(Fault, partial(_on_fault, desk))
@@ -50,7 +64,9 @@ def create_pages(parts: Parts) -> Blueprint:
 
 def _finish(response: Response) -> Response:
     headers = response.headers
-    headers["Content-Security-Policy"] = _POLICY
+    # one page asks again while somebody types, of our own address alone; every other page may open no connection
+    more = "; connect-src 'self'" if request.endpoint in playground.ENDPOINTS else ""
+    headers["Content-Security-Policy"] = _POLICY + more
     headers["X-Content-Type-Options"] = "nosniff"
     headers["X-Frame-Options"] = "DENY"
     # not "no-referrer": browsers then send "Origin: null" with our own forms (Fetch standard, "append Origin")

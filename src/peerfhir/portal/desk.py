@@ -13,7 +13,7 @@ from flask import Response, g, request
 
 from peerfhir.errors import Forbidden
 from peerfhir.gateway import door
-from peerfhir.gateway.body import read_form
+from peerfhir.gateway.body import MAX_FORM_BYTES, read_form
 from peerfhir.gateway.parts import Parts
 from peerfhir.pathway.people import Actor, Program
 from peerfhir.pathway.vocabulary import Role
@@ -89,14 +89,15 @@ class Desk:
             raise Forbidden
         return actor
 
-    def posted(self, bound_to: str | None = None) -> Posted:
+    def posted(self, bound_to: str | None = None, *, most: int = MAX_FORM_BYTES) -> Posted:
         """The form that was sent, once it is known to be ours: origin first, then the body, then the token.
 
         bound_to  the link it belongs to; None: the login
+        most      bytes of the form
         Raises    Forged, and what gateway.body raises
         """
         self.forgery.check_origin(request)
-        form = read_form(request)
+        form = read_form(request, max_bytes=most)
         given = form.pop(FIELD, [""])
         self.forgery.check_token(given[0] if len(given) == 1 else "", bound_to or door.login_key(request) or "")
         return {name: tuple(values) for name, values in form.items()}
@@ -174,6 +175,8 @@ class Desk:
             tabs += [("/referrals", "referrals", "letter"), ("/people", "people", "people")]
         if role is Role.PEER:
             tabs += [("/groups/new", "group", "group")]
+        if role is Role.ENGINEER and self.parts.settings.playground:
+            tabs += [("/playground", "playground", "pen")]
         return tuple(Tab(href, self.words.say(f"site.{name}"), icon, href == here) for href, name, icon in tabs)
 
     def _done(self) -> str:

@@ -1,0 +1,222 @@
+"""The playground: a mapping tried on an invented record, with the rule and the cell behind every value."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from flask import Blueprint, Response, request
+
+from peerfhir.errors import BadRequest, BodyTooLarge, NotFound
+from peerfhir.mapping.folder import MAX_BYTES
+from peerfhir.pathway.people import Actor
+from peerfhir.pathway.vocabulary import Role
+from peerfhir.portal.desk import Desk, Posted
+from peerfhir.portal.draft import Draft
+from peerfhir.portal.playpen import Occupied, Playpen, TooMuch
+from peerfhir.portal.trial import Trial
+
+ENDPOINTS = frozenset({"portal.playground", "portal.playground_try"})
+MAY = frozenset({Role.ENGINEER})
+MOST_FORM = 2 * 1024 * 1024  # bytes, as the form is encoded
+MOST_RECORD = 256 * 1024  # characters
+_ID = re.compile(r"[a-z][a-z0-9-]{0,63}")
+_NAME = re.compile(r"[0-9]{2}-[a-z0-9-]{1,60}")
+_STARTER = """\
+mapping: new-mapping
+version: 0.1.0
+status: draft
+fhirVersion: 4.0.1
+source:
+  format: json
+  fields:
+    family: string!
+    given: string
+resources:
+  patient:
+    resourceType: Patient
+    name: {family: =family, given: =given}
+"""
+_STARTER_RECORD = """\
+{
+  "family": "Example",
+  "given": "Ana"
+}
+"""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What may be opened: a mapping of the folder, by itself or under an overlay."""
+
+    mapping: str
+    overlay: str = ""
+
+    @property
+    def name(self) -> str:
+        """`mapping` or `mapping+overlay`; empty for a new one."""
+        return f"{self.mapping}+{self.overlay}" if self.overlay else self.mapping
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """What the panes hold. `example`: the name of the files that the record comes from, or that it may be saved as."""
+
+    choice: Choice
+    record: str
+    text: str
+    overlay_text: str
+    example: str
+    number: int = 1
+
+    def draft(self, root: Path) -> Draft:
+        """The documents of it."""
+        return Draft(root, self.choice.mapping, self.text, self.choice.overlay, self.overlay_text)
+
+
+def mount(pages: Blueprint, desk: Desk) -> None:
+    """The routes of the playground; it is nowhere to be found where the settings do not turn it on."""
+    playpen = Playpen(desk.parts.clock)
+    pages.add_url_rule("/playground", "playground", partial(_open, desk, playpen))
+    pages.add_url_rule("/playground", "playground_try", partial(_try, desk, playpen), methods=["POST"])
+
+
+def _allowed(desk: Desk) -> Actor:
+    actor = desk.staff(MAY)
+    if not desk.parts.settings.playground:
+        raise NotFound
+    return actor
+
+
+def _open(desk: Desk, playpen: Playpen) -> Response:
+    actor = _allowed(desk)
+    root = desk.parts.settings.mappings_dir
+    known = choices(root)
+    choice = _chosen(known, request.args.get("open"))
+    names = examples(root, choice)
+    wanted = request.args.get("example", "")
+    name = wanted if wanted in names else next(iter(names), "")
+    sheets = Sheets(
+        choice, _read(names[name]) if name else _STARTER_RECORD, _text_of(root, choice), _overlay_of(root, choice), name
+    )
+    return _print(desk, playpen, actor, sheets, known)
+
+
+def _try(desk: Desk, playpen: Playpen) -> Response:
+    actor = _allowed(desk)
+    known = choices(desk.parts.settings.mappings_dir)
+    posted = desk.posted(most=MOST_FORM)
+    sheets = _sheets(posted, known)
+    save = _one(posted, "save")
+    if save:
+        return _saved(desk, playpen, actor, sheets, known, save)
+    return _print(desk, playpen, actor, sheets, known)
+
+
+def _sheets(posted: Posted, known: list[Choice]) -> Sheets:
+    """What was typed. Raises BodyTooLarge, BadRequest; NotFound for a mapping that is not there."""
+    record, text = _one(posted, "record"), _one(posted, "mapping")
+    overlay_text = _one(posted, "overlay")
+    if len(record) > MOST_RECORD or max(len(text), len(overlay_text)) > MAX_BYTES:
+        raise BodyTooLarge
+    number = _one(posted, "number") or "1"
+    if not re.fullmatch("[0-9]{1,4}", number):
+        raise BadRequest("This is not the number of a record.", place="number")
+    return Sheets(
+        _chosen(known, _one(posted, "open")), record, text, overlay_text, _one(posted, "example"), int(number)
+    )
+
+
+def _one(posted: Posted, name: str) -> str:
+    values = posted.get(name, ("",))
+    if len(values) > 1:
+        raise BadRequest("A field was sent more than once.", place=name)
+    return values[0].replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _print(
+    desk: Desk, playpen: Playpen, actor: Actor, sheets: Sheets, known: list[Choice], wrong: str = ""
+) -> Response:
+    root, status = desk.parts.settings.mappings_dir, 422 if wrong else 200
+    try:
+        trial = playpen.tried(sheets.draft(root), sheets.record, sheets.number, desk.parts.settings.canonical)
+    except (TooMuch, Occupied) as fault:
+        trial, status = Trial(), fault.status
+        wrong = desk.words.say("playground.stopped" if isinstance(fault, TooMuch) else "playground.occupied")
+    names = examples(root, sheets.choice)
+    return desk.page(
+        "playground.html", desk.words.say("playground.title"), actor, here="/playground", status=status,
+        sheets=sheets, trial=trial, known=known, names=list(names), wrong=wrong,
+        worst=any(one["severity"] == "error" for one in trial.problems), there=[v for v in trial.values if v["there"]],
+        absent=[v for v in trial.values if not v["there"]], free=sheets.example if wrong else _free(names),
+    )  # fmt: skip
+
+
+def _saved(desk: Desk, playpen: Playpen, actor: Actor, sheets: Sheets, known: list[Choice], part: str) -> Response:
+    """One file of an example as a download. Nothing is written here: the examples are reviewed files."""
+    if not _NAME.fullmatch(sheets.example) or part not in ("input", "expected"):
+        return _print(desk, playpen, actor, sheets, known, desk.words.say("playground.wrong_name"))
+    root = desk.parts.settings.mappings_dir
+    trial = playpen.tried(sheets.draft(root), sheets.record, sheets.number, desk.parts.settings.canonical)
+    if not trial.suffix:
+        return _print(desk, playpen, actor, sheets, known, desk.words.say("playground.nothing_expected"))
+    suffix = {"csv": "csv", "ndjson": "ndjson", "form": "txt"}.get(trial.format, "json")
+    name = f"{sheets.example}.input.{suffix}" if part == "input" else f"{sheets.example}.{trial.suffix}"
+    response = Response(sheets.record if part == "input" else trial.expected, content_type="text/plain; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+# -- what lies in the folder
+
+
+def choices(root: Path) -> list[Choice]:
+    """Every mapping, by itself and under each of its overlays, in alphabetical order."""
+    found = []
+    for path in sorted(root.glob("*/*.map.yaml")):
+        name = path.parent.name
+        if _ID.fullmatch(name) and path.name == f"{name}.map.yaml":
+            overlays = sorted(path.parent.glob("overlays/*.overlay.yaml"))
+            found += [Choice(name), *(Choice(name, one.name.removesuffix(".overlay.yaml")) for one in overlays)]
+    return found
+
+
+def examples(root: Path, choice: Choice) -> dict[str, Path]:
+    """The inputs beside a mapping, by their names; those that are too long for a pane are not offered."""
+    if not choice.mapping:
+        return {}
+    folder = root / choice.mapping / "examples" / choice.overlay
+    found = sorted(one for one in folder.glob("*.input.*") if one.is_file() and one.stat().st_size <= MOST_RECORD)
+    return {one.name.partition(".")[0]: one for one in found}
+
+
+def _chosen(known: list[Choice], name: str | None) -> Choice:
+    if name is None:
+        return known[0] if known else Choice("")
+    if not name:
+        return Choice("")
+    found = next((one for one in known if one.name == name), None)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _text_of(root: Path, choice: Choice) -> str:
+    return _read(root / choice.mapping / f"{choice.mapping}.map.yaml") if choice.mapping else _STARTER
+
+
+def _overlay_of(root: Path, choice: Choice) -> str:
+    path = root / choice.mapping / "overlays" / f"{choice.overlay}.overlay.yaml"
+    return _read(path) if choice.overlay else ""
+
+
+def _read(path: Path) -> str:
+    return path.read_text("utf-8-sig", errors="replace").replace("\r\n", "\n")
+
+
+def _free(names: dict[str, Path]) -> str:
+    """A name for the next example."""
+    numbers = [int(name[:2]) for name in names if name[:2].isdigit()]
+    return f"{min(max(numbers, default=0) + 1, 99):02d}-example"

@@ -1,0 +1,170 @@
+"""A process of its own for what strangers' mappings do: bounded in time and memory, without a secret in it.
+
+Run as `python -m peerfhir.portal.playpen` it answers one line of JSON on standard output for each on standard input.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import weakref
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import peerfhir
+from peerfhir.clock import Clock
+from peerfhir.errors import Fault, Verdict
+from peerfhir.fhir import reader, writer
+from peerfhir.portal.draft import Draft
+from peerfhir.portal.trial import Trial, tried
+
+Json = Any
+MOST_WORK = 2.0  # seconds of one try, of work and not of waiting
+MOST_WAIT = 20.0  # seconds; a machine so busy that two seconds of work take longer is told apart by it
+MOST_MEMORY = 1024 * 1024 * 1024  # bytes of address space
+IDLE = 600  # seconds without a try, then the process ends
+
+
+class TooMuch(Fault):
+    """This takes too long or too much memory, so it was stopped. Nothing else was touched by it."""
+
+    code = "playpen-overrun"
+    issue = "too-costly"
+    status = 422
+
+
+class Occupied(Fault):
+    """Somebody else's try is running. Wait a moment, then try again."""
+
+    code = "playpen-occupied"
+    issue = "transient"
+    status = 503
+    verdict = Verdict.LATER
+
+
+class Playpen:
+    """One process, started when it is first needed, and again after it had to be stopped. Any thread may ask."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._turn = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def tried(self, draft: Draft, record: str, number: int, canonical: str) -> Trial:
+        """What `trial.tried` gives.
+
+        Raises  TooMuch when it had to be stopped, Occupied when another try did not end in time
+        """
+        asked = {
+            "root": str(draft.root.resolve()), "mapping": draft.mapping, "text": draft.text, "overlay": draft.overlay,
+            "overlay_text": draft.overlay_text, "record": record, "number": number, "canonical": canonical,
+        }  # fmt: skip
+        if not self._turn.acquire(timeout=2 * MOST_WORK):
+            raise Occupied
+        try:
+            return Trial(**self._answer(writer.write(asked) + b"\n"))
+        finally:
+            self._turn.release()
+
+    def end(self) -> None:
+        """Stop the process, if there is one."""
+        if self._process is not None:
+            self._ending()
+            self._process = None
+
+    def _answer(self, line: bytes) -> Json:
+        for _ in range(2):  # a process that ended while it was idle is not the fault of this try
+            process, fresh = self._running()
+            answer = self._asked(process, line)
+            if answer.endswith(b"\n"):
+                return reader.read_own(answer)
+            code = process.poll() if process.poll() is not None else None
+            self.end()
+            if fresh or code != 0:
+                break
+        raise TooMuch
+
+    def _asked(self, process: subprocess.Popen[bytes], line: bytes) -> bytes:
+        """The line that comes back; cut when the process ended or did not answer in time."""
+        assert process.stdin is not None  # noqa: S101 - both are pipes
+        assert process.stdout is not None  # noqa: S101
+        until = self._clock.monotonic() + MOST_WAIT
+        found = bytearray()
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            try:
+                process.stdin.write(line)
+                process.stdin.flush()
+            except OSError:
+                return b""
+            while not found.endswith(b"\n") and selector.select(max(until - self._clock.monotonic(), 0)):
+                piece = os.read(process.stdout.fileno(), 1 << 16)
+                if not piece:
+                    process.wait()
+                    break
+                found += piece
+        return bytes(found)
+
+    def _running(self) -> tuple[subprocess.Popen[bytes], bool]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process, False
+        self.end()
+        command = [sys.executable, "-s", "-m", "peerfhir.portal.playpen"]
+        self._process = subprocess.Popen(  # noqa: S603 - our own module, and nothing from outside
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd="/",
+            env={"PYTHONPATH": str(Path(peerfhir.__file__).parents[1]), "PYTHONUTF8": "1"},
+        )  # fmt: skip
+        self._ending = weakref.finalize(self, _ended, self._process)
+        return self._process, True
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Gone, and its pipes with it."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except OSError:  # what it never read goes with it
+                continue
+
+
+# -- inside the process
+
+
+def serve(given: IO[bytes], answers: IO[bytes]) -> None:
+    """Answer until there is nothing more to answer, or nothing came for a while."""
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold what was typed
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(IDLE)
+    while line := given.readline():
+        signal.alarm(0)
+        answer = _guarded(line)
+        answers.write(answer + b"\n")
+        answers.flush()
+        signal.alarm(IDLE)
+
+
+def _guarded(line: bytes) -> bytes:
+    # the default action of SIGPROF ends the process at once, also within one call of C
+    signal.setitimer(signal.ITIMER_PROF, MOST_WORK)
+    try:
+        asked = reader.read_own(line)
+        draft = Draft(Path(asked["root"]), asked["mapping"], asked["text"], asked["overlay"], asked["overlay_text"])
+        return writer.write(asdict(tried(draft, asked["record"], asked["number"], asked["canonical"])))
+    except (MemoryError, RecursionError):
+        sys.exit(1)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+if __name__ == "__main__":
+    serve(sys.stdin.buffer, sys.stdout.buffer)
