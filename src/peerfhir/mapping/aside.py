@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from peerfhir.config import Mark
 from peerfhir.errors import MappingFailed
@@ -51,8 +51,7 @@ class RowProblem:
         return f"{where}: error {self.code}: {about}{self.what}\n    note: {self.mark}: declared here"
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(NamedTuple):
     """A record that was mapped. `typed` is the record that the rules saw."""
 
     place: str

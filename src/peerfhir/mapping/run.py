@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from peerfhir.errors import MappingFailed
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
@@ -37,8 +37,7 @@ class RecordFailed(MappingFailed):
         self.problems = shown
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One resource that was made, with its place in a Bundle."""
 
     name: str
@@ -142,7 +141,7 @@ class Program:
             raise self._broken(fault) from None
         if self._checked.template.record is not None:
             return Result((), "none", made)
-        entries = tuple([Entry(*one) for one in made])
+        entries = tuple([Entry._make(one) for one in made])
         self._check_entries(entries, run)
         return Result(entries, self._checked.document.bundle, {})
 
@@ -191,8 +190,8 @@ class Program:
         return RecordFailed(first or run.found or [self._at_source("PM790", "a rule failed and cannot be named")])
 
     def _check_entries(self, entries: Sequence[Entry], run: Run) -> None:
-        urls = {entry.full_url for entry in entries if entry.full_url is not None}
-        if len(urls) != sum(entry.full_url is not None for entry in entries):
+        urls = [entry.full_url for entry in entries if entry.full_url is not None]
+        if len(set(urls)) != len(urls):
             raise RecordFailed(
                 [self._at_source("PM731", "two resources have the same fullUrl: their identity is the same")]
             )
