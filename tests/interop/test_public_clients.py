@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fhirclient.client import FHIRClient
+from fhirclient.models.bundle import Bundle
 from fhirclient.models.patient import Patient
 from fhirclient.models.servicerequest import ServiceRequest
 from fhirclient.models.task import Task
@@ -148,6 +149,57 @@ def test_fhirpy_asynchronously_sends_a_referral_and_watches_it(site: Gateway) ->
     asyncio.run(walk())
 
 
+def test_fhirpy_patches_a_part_and_reads_the_history(site: Gateway) -> None:
+    client = SyncFHIRClient(site.base, authorization=site.authorization)
+    made = client.resource("Patient", **patient("8", "Patch"), gender="female")
+    made.save()
+    made["active"] = True
+    made["gender"] = "male"
+    made.save(fields=["active"])  # the one field, and no other
+    assert client.reference("Patient", made.id).to_resource()["gender"] == "female"
+    patched = client.patch("Patient", made.id, birthDate="1990-01-02", gender=None)
+    assert (patched["birthDate"], patched["active"], "gender" in patched) == ("1990-01-02", True, False)
+    assert patched["name"] == patient("8", "Patch")["name"]
+    history = client.execute(f"Patient/{made.id}/_history", "get")
+    assert [one["resource"]["meta"]["versionId"] for one in history["entry"]] == ["3", "2", "1"]
+    first = client.execute(f"Patient/{made.id}/_history/1", "get")
+    assert first["gender"] == "female"
+
+
+def test_fhirpy_updates_on_a_condition_and_deletes(site: Gateway) -> None:
+    client = SyncFHIRClient(site.base, authorization=site.authorization)
+    search = client.resources("Organization").search(identifier="urn:interop:organizations|9")
+    body = {"identifier": [{"system": "urn:interop:organizations", "value": "9"}]}
+    first, made = search.update(client.resource("Organization", **body, name="First"))
+    second, again = search.update(client.resource("Organization", **body, name="Second"))
+    assert (made, again) == (True, False)
+    assert (first.id, second["name"]) == (second.id, "Second")
+    second.delete()
+    with pytest.raises(ResourceNotFound):
+        client.reference("Organization", first.id).to_resource()
+    assert search.count() == 0
+
+
+def test_fhirpy_asks_whether_a_resource_is_valid(site: Gateway) -> None:
+    client = SyncFHIRClient(site.base, authorization=site.authorization)
+    assert client.resource("Patient", **patient("10")).is_valid()
+    assert not client.resource("Patient", gender="banana").is_valid()
+    with pytest.raises(OperationOutcome):
+        client.resource("Patient", gender="banana").is_valid(raise_exception=True)
+
+
+def test_fhirpy_searches_through_a_reference(site: Gateway) -> None:
+    client = SyncFHIRClient(site.base, authorization=site.authorization)
+    who = client.resource("Patient", **patient("11", "Chained"))
+    who.save()
+    order = client.resource("ServiceRequest", status="active", intent="order", subject=who.to_reference())
+    order.save()
+    found = client.resources("ServiceRequest").search(**{"patient.identifier": f"{MRN}|11"}).fetch_all()
+    assert [one.id for one in found] == [order.id]
+    back = client.resources("Patient").search(_id=who.id).revinclude("ServiceRequest", "patient").fetch_raw()
+    assert [one["search"]["mode"] for one in back["entry"]] == ["match", "include"]
+
+
 # -- fhirclient ---------------------------------------------------------------------------------------------------
 
 
@@ -191,6 +243,27 @@ def test_fhirclient_sends_a_referral_and_watches_it(site: Gateway) -> None:
         again.create(server)
 
 
+def test_fhirclient_sends_a_transaction_reads_the_history_and_deletes(site: Gateway) -> None:
+    server = smart(site).server
+    person = {"resourceType": "Patient", **patient("12", "Posted")}
+    entry = {
+        "fullUrl": "urn:uuid:5d1f1b0a-0a1c-4a6b-9a51-0f1de0a9f5ab",
+        "resource": person,
+        "request": {"method": "POST", "url": "Patient", "ifNoneExist": f"identifier={MRN}|12"},
+    }
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    places = {server.post_json("", bundle).json()["entry"][0]["response"]["location"] for _ in range(2)}
+    assert len(places) == 1
+    (kept,) = Patient.where({"identifier": f"{MRN}|12"}).perform_resources_iter(server)
+    kept.gender = "other"
+    kept.update()
+    history = Bundle.read_from(f"Patient/{kept.id}/_history", server)
+    assert [one.resource.meta.versionId for one in history.entry] == ["2", "1"]
+    kept.delete()
+    with pytest.raises(Exception, match="410"):
+        Patient.read(kept.id, server)
+
+
 # -- under Node ---------------------------------------------------------------------------------------------------
 
 BOTH = {
@@ -201,6 +274,8 @@ BOTH = {
     "conditional create": 1,
     "transaction": ["201", "201", "Bundled"],
     "paging": [3, 7],
+    "patch": "Patched",
+    "history": ["3", "2", "1"],
 }
 KIT = BOTH | {
     "metadata": "4.0.1",
@@ -210,8 +285,18 @@ KIT = BOTH | {
     "compartment": "searchset",
     "refusal": [422, "Patient.colour"],
     "unknown parameter": 400,
+    "history of a type": "history",
+    "batch": ["200", "404"],
+    "delete": 410,
 }
-MEDPLUM = BOTH | {"read": "Plum", "total": 1, "refusal": ["structure", "Patient.colour"]}
+MEDPLUM = BOTH | {
+    "read": "Plum",
+    "total": 1,
+    "refusal": ["structure", "Patient.colour"],
+    "conditional update": [True, "Second", "2"],
+    "validate": "OperationOutcome",
+    "delete": "deleted",
+}
 
 
 def test_fhir_kit_client_has_a_working_day(site: Gateway, record_property: Any) -> None:

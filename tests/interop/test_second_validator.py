@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fhirclient.models import fhirelementfactory
 from sqlalchemy import select
 
 from peerfhir.adapters.author import author
@@ -98,22 +100,43 @@ def test_it_accepts_what_our_mappings_and_trees_say(record_property: Tell) -> No
     assert refused(ask(resources, record_property, "of mappings and golden trees")) == []
 
 
-@pytest.mark.parametrize("mood", ["open", "oracle-like"])
-def test_it_accepts_everything_a_whole_referral_leaves_behind(tmp_path: Path, mood: str, record_property: Tell) -> None:
-    """In our own API, and in the hospital's chart."""
-    judges.version("@medplum/core")
-    with running(tmp_path, f"sqlite:///{tmp_path / 'peerfhir.db'}", mood=mood) as loop:
+@pytest.fixture(scope="module", params=["open", "oracle-like"])
+def left_behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[Named]]:
+    """Every version of everything a whole referral leaves in our own API and in a hospital's chart."""
+    folder = tmp_path_factory.mktemp("referral")
+    with running(folder, f"sqlite:///{folder / 'peerfhir.db'}", mood=request.param) as loop:
         walk = loop.refer().to_enrolled("attendance", "summary", "scores", "item-level")
         walk.note(working="Only for the peer.", summary="We met and talked.", next_step="Meet again.")
         walk.phq9()
         loop.settle()
         with reading(loop.house.engine) as connection:
-            ours = [read_own(body) for body in connection.execute(select(fhir_version.c.body)).scalars()]
+            ours = [read_own(body) for body in connection.execute(select(fhir_version.c.body)).scalars() if body]
         theirs = [one.resource for one in loop.ward.versions() if one.source == "program"]
-    resources = [{"name": f"{one['resourceType']}/{one.get('id')}", "resource": one} for one in (*ours, *theirs)]
     kinds = {one["resourceType"] for one in ours}
     assert {"Task", "ServiceRequest", "Patient", "Encounter", "QuestionnaireResponse", "Observation"} <= kinds
+    return request.param, [{"name": f"{one['resourceType']}/{one.get('id')}", "resource": one} for one in ours + theirs]
+
+
+def test_it_accepts_everything_a_whole_referral_leaves_behind(
+    left_behind: tuple[str, list[Named]], record_property: Tell
+) -> None:
+    mood, resources = left_behind
     assert refused(ask(resources, record_property, f"of a referral at a hospital that is {mood}")) == []
+
+
+def test_the_strict_models_of_fhirclient_take_all_of_it_without_loss(
+    left_behind: tuple[str, list[Named]], record_property: Tell
+) -> None:
+    """A reader of R4 in Python that others wrote: what it has read, it writes again the same."""
+    _, resources = left_behind
+    for one in resources:
+        again = fhirelementfactory.FHIRElementFactory.instantiate(
+            one["resource"]["resourceType"], deepcopy(one["resource"])
+        ).as_json()
+        assert again == one["resource"], one["name"]
+    record_property(
+        "judge", f"fhirclient {metadata.version('fhirclient')}: {len(resources)} resources read and written"
+    )
 
 
 def test_it_would_refuse_what_is_wrong(record_property: Tell) -> None:
