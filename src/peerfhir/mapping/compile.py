@@ -7,17 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from peerfhir.fhir.fhirpath.compile import ROOT_PLACE, call, name, runtime, table_place
+from peerfhir.fhir.fhirpath.compile import ROOT_PLACE, name, runtime, table_place
 from peerfhir.fhir.fhirpath.environment import Environment
 from peerfhir.fhir.fhirpath.made import ENVIRONMENT
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping import primitives, values
 from peerfhir.mapping.answers import Answering, extracted
+from peerfhir.mapping.blocks import Value, maybe
 from peerfhir.mapping.check import Checked
 from peerfhir.mapping.identity import seed
+from peerfhir.mapping.pairs import Pairs
 from peerfhir.mapping.plainer import Plainer, lookups
 from peerfhir.mapping.resources import SEEDS
-from peerfhir.mapping.snippets import assign, at_rule, is_there, literal, method, ours
+from peerfhir.mapping.snippets import assign, at_rule, is_there, literal, located, method, ours
 from peerfhir.mapping.tree import (
     Answers,
     Const,
@@ -28,13 +30,11 @@ from peerfhir.mapping.tree import (
     Leaf,
     Let,
     Node,
-    Pair,
     Resource,
     Rule,
     Struct,
     is_alive,
     is_dynamic,
-    is_paired,
     is_present,
 )
 
@@ -48,21 +48,6 @@ class Compiled:
 
     function: Function
     rules: tuple[Rule, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Value:
-    """A value in the code made so far.
-
-    nullable  whether it can be None
-    alive     Python that tells whether an expression below it gave something; True or False when that is known
-    own       `alive` asks whether the value itself is there
-    """
-
-    code: ast.expr
-    nullable: bool
-    alive: ast.expr | bool
-    own: bool = False
 
 
 def compiled(checked: Checked, *, careful: bool = False) -> Compiled:
@@ -90,15 +75,7 @@ def compiled(checked: Checked, *, careful: bool = False) -> Compiled:
     return Compiled(names["m"], tuple(emitter.rules))
 
 
-class _Emitter:
-    def __init__(self, careful: bool) -> None:
-        self._careful = careful
-        self._block: list[ast.stmt] = []
-        self._count = 0
-        self.rules: list[Rule] = []
-        self.lookups: set[str] = set()
-        self.constants: dict[str, Any] = {}
-
+class _Emitter(Pairs):
     def module(self, checked: Checked) -> ast.Module:
         """A module with the one function `m`."""
         self._block = []
@@ -112,18 +89,22 @@ class _Emitter:
             for resource in checked.template.resources:
                 self._resource(resource, resource.body)
             self._block.append(ast.Return(name("out")))
-        if any(isinstance(one, ast.Name) and one.id == ENVIRONMENT for part in self._block for one in ast.walk(part)):
+        if self._names(checked) >= {ENVIRONMENT}:
             self._block.insert(0, assign(ENVIRONMENT, ours("environment", name("run"))))
-        if not self._careful:
-            places = frozenset(table_place(checked.scope, one) for one in checked.scope.tables)
-            plainer = Plainer(checked.types, places)
-            self._block = plainer.body(self._block)
-            self.lookups = plainer.used
         module = ast.parse(f"def m({ROOT_PLACE}, run): pass")  # the frame alone; its fields differ between Pythons
         function = module.body[0]
         if isinstance(function, ast.FunctionDef):
             function.body = self._block
-        return ast.fix_missing_locations(module)
+        return located(module)
+
+    def _names(self, checked: Checked) -> set[str]:
+        """Make the plain build plainer; every name that the code reads."""
+        if self._careful:
+            return {one.id for part in self._block for one in ast.walk(part) if isinstance(one, ast.Name)}
+        plainer = Plainer(checked.types, frozenset(table_place(checked.scope, one) for one in checked.scope.tables))
+        self._block = plainer.body(self._block)
+        self.lookups = plainer.used
+        return plainer.names
 
     # --- resources ------------------------------------------------------------------------------------------------
 
@@ -161,7 +142,7 @@ class _Emitter:
         entries = ours("extracted", ast.Constant(f"{resource.name}.$extract"), found, request)
         self._do(ast.Expr(method("out", "extend", entries)), resource.rule)
 
-    def _answers(self, node: Answers) -> _Value:
+    def _answers(self, node: Answers) -> Value:
         given: list[ast.expr] = []
         for answer in node.answers:
             values: ast.expr = ast.List([one for one, many in answer.codes if not many], ast.Load())
@@ -181,41 +162,13 @@ class _Emitter:
             return code
         return self._careful_value(code, rule, ast.Constant(None))
 
-    # --- control --------------------------------------------------------------------------------------------------
-
-    def _each(self, node: Each, body: Callable[[], None]) -> None:
-        items = node.code if node.many else call("listed", node.code)
-        if self._careful:
-            items = self._careful_value(items, node.rule, ast.List([], ast.Load()))
-        turns = ast.Call(name("enumerate"), [method("run", "turns", items)], [])
-        target = ast.Tuple([ast.Name(node.index, ast.Store()), ast.Name(node.place, ast.Store())], ast.Store())
-        inside = self._inside(body)
-        self._do(ast.For(target, turns, inside, []), node.rule)
-
-    def _let(self, node: Let) -> None:
-        for place, code, many in node.names:
-            default: ast.expr = ast.List([], ast.Load()) if many else ast.Constant(None)
-            value = self._careful_value(code, node.rule, default) if self._careful else code
-            self._do(assign(place, value), node.rule)
-
-    def _if(self, node: If, body: Callable[[], None]) -> None:
-        code = self._careful_value(node.code, node.rule, ast.Constant(None)) if self._careful else node.code
-        test = ast.Compare(code, [ast.Is()], [ast.Constant(True)])
-        self._do(ast.If(test, self._inside(body), []), node.rule)
-
-    def _inside(self, body: Callable[[], None]) -> list[ast.stmt]:
-        outer, self._block = self._block, []
-        body()
-        inner, self._block = self._block or [ast.Pass()], outer
-        return inner
-
     # --- values ---------------------------------------------------------------------------------------------------
 
-    def _value(self, node: Node) -> _Value:
+    def _value(self, node: Node) -> Value:
         """The code of a node that gives at most one value (a list for Items)."""
         match node:
             case Const():
-                return _Value(literal(node.value), False, False)
+                return Value(literal(node.value), False, False)
             case Leaf():
                 return self._leaf(node)
             case Struct():
@@ -231,21 +184,21 @@ class _Emitter:
                 place = self._fresh()
                 self._block.append(assign(place, ast.Constant(None)))
                 self._if(node, lambda: self._block.append(assign(place, self._value(node.body).code)))
-                return _maybe(name(place))
+                return maybe(name(place))
         what = f"{type(node).__name__} stands only in a list"
         raise TypeError(what)
 
-    def _leaf(self, node: Leaf) -> _Value:
+    def _leaf(self, node: Leaf) -> Value:
         code = self._checked(node)
         if self._careful:
             default = ast.List([], ast.Load()) if node.many else ast.Constant(None)
             code = self._careful_value(code, node.rule, default)
-            return _maybe(code)
+            return maybe(code)
         if not node.nullable and not node.many:
-            return _Value(code, False, True)
+            return Value(code, False, True)
         place = self._fresh()
         self._do(assign(place, code), node.rule)
-        return _maybe(name(place))
+        return maybe(name(place))
 
     def _checked(self, node: Leaf) -> ast.expr:
         """The expression with what happens to its value on the way: blanks dropped, form checked, wrapped, copied."""
@@ -267,17 +220,17 @@ class _Emitter:
             code = ours("each", name("g_copied"), code) if node.many else ours("copied", code)
         return at_rule(code, node.rule)
 
-    def _struct(self, node: Struct, *, always: bool = False) -> _Value:
+    def _struct(self, node: Struct, *, always: bool = False) -> Value:
         parts = [part for key, child in node.entries for part in self._parts(key, child)]
         always = always or node.keep or not is_dynamic(node) or any(part.alive is True for *_, part in parts)
         missing = self._missing(node, parts)
         if always and not any(part.nullable for *_, part in parts):
             code = ast.Dict([ast.Constant(key) for key, *_ in parts], [part.code for *_, part in parts])
-            return _Value(code, False, is_dynamic(node))
+            return Value(code, False, is_dynamic(node))
         place = self._fresh()
         if always:
             self._build(place, parts, missing, node)
-            return _Value(name(place), False, is_dynamic(node))
+            return Value(name(place), False, is_dynamic(node))
         alive = [part.alive for *_, part in parts if isinstance(part.alive, ast.expr)]
         if len(alive) == 1:  # the structure is there exactly when this part is: no second test inside
             parts = [(key, child, replace(part, nullable=False) if part.own else part) for key, child, part in parts]
@@ -286,82 +239,10 @@ class _Emitter:
         inside = self._inside(lambda: self._build(place, parts, missing, node))
         test = ast.BoolOp(ast.Or(), alive) if len(alive) > 1 else alive[0]
         self._do(ast.If(test, inside, []), node.rule)
-        return _maybe(name(place))
-
-    def _missing(self, node: Struct, parts: list[tuple[str, Node, _Value]]) -> list[tuple[str, Node]]:
-        needed = [(key, child, part) for key, child, part in parts if key in node.needed and part.nullable]
-        return [(key, child) for key, child, _ in needed if not (is_paired(child) and is_present(child))]
-
-    def _parts(self, key: str, node: Node) -> list[tuple[str, Node, _Value]]:
-        """The value of an element, and what stands beside it under `_name`."""
-        if not is_paired(node):
-            return [(key, node, self._value(node))]
-        value, extra = self._pair(node)
-        both = [(key, node, value), (f"_{key}", node, extra)]
-        return [part for part in both if not (isinstance(part[2].code, ast.Constant) and part[2].code.value is None)]
-
-    def _pair(self, node: Node) -> tuple[_Value, _Value]:
-        match node:
-            case Pair():
-                return self._beside(node)
-            case Items():
-                values, extras = self._fresh(), self._fresh()
-                self._block += [assign(values, ast.List([], ast.Load())), assign(extras, ast.List([], ast.Load()))]
-                for child in node.nodes:
-                    self._collect_pair(child, values, extras)
-                lists = [self._named(ours("present", name(one)), node.rule) for one in (values, extras)]
-                return lists[0], lists[1]
-            case Let():
-                self._let(node)
-                return self._pair(node.body)
-            case If():
-                places = self._fresh(), self._fresh()
-                self._block += [assign(place, ast.Constant(None)) for place in places]
-                self._if(node, lambda: self._put_pair(node.body, places))
-                return _maybe(name(places[0])), _maybe(name(places[1]))
-        return self._value(node), _Value(ast.Constant(None), True, False)
-
-    def _put_pair(self, node: Node, places: tuple[str, str]) -> None:
-        self._block += [assign(place, one.code) for place, one in zip(places, self._pair(node), strict=True)]
-
-    def _beside(self, node: Pair) -> tuple[_Value, _Value]:
-        nothing = _Value(ast.Constant(None), True, False)
-        value = self._value(node.value) if node.value is not None else nothing
-        extra = self._value(node.extra) if node.extra is not None else nothing
-        if node.absent is None or not value.nullable:
-            return value, extra
-        place = self._fresh()
-        self._do(assign(place, extra.code), node.rule)
-        gap = assign(place, ours("absent", name(place), ast.Constant(node.absent)))
-        self._do(ast.If(ast.Compare(value.code, [ast.Is()], [ast.Constant(None)]), [gap], []), node.rule)
-        return value, _maybe(name(place))
-
-    def _collect_pair(self, node: Node, values: str, extras: str) -> None:
-        match node:
-            case Each():
-                self._each(node, lambda: self._collect_pair(node.body, values, extras))
-            case If():
-                self._if(node, lambda: self._collect_pair(node.body, values, extras))
-            case Let():
-                self._let(node)
-                self._collect_pair(node.body, values, extras)
-            case Leaf(many=True):
-                found = self._leaf(node)
-                gaps = ast.BinOp(ast.List([ast.Constant(None)], ast.Load()), ast.Mult(), _length(found.code))
-                self._do(ast.Expr(method(values, "extend", found.code)), node.rule)
-                self._do(ast.Expr(method(extras, "extend", gaps)), node.rule)
-            case _:
-                both = self._pair(node)
-                pairs = zip((values, extras), both, strict=True)
-                put: list[ast.stmt] = [ast.Expr(method(place, "append", one.code)) for place, one in pairs]
-                if not all(one.nullable for one in both):
-                    self._block += [at_rule(statement, node.rule) for statement in put]
-                    return
-                tests = [is_there(one.code) for one in both if isinstance(one.code, ast.Name)]
-                self._do(ast.If(ast.BoolOp(ast.Or(), tests) if len(tests) > 1 else tests[0], put, []), node.rule)
+        return maybe(name(place))
 
     def _build(
-        self, place: str, parts: list[tuple[str, Node, _Value]], missing: list[tuple[str, Node]], node: Struct
+        self, place: str, parts: list[tuple[str, Node, Value]], missing: list[tuple[str, Node]], node: Struct
     ) -> None:
         """Statements that fill `place` in the order of the template."""
         sure = next((at for at, (*_, part) in enumerate(parts) if part.nullable), len(parts))
@@ -379,7 +260,7 @@ class _Emitter:
                 put = ast.If(is_there(part.code), [put], otherwise)
             self._do(put, child.rule)
 
-    def _items(self, node: Items) -> _Value:
+    def _items(self, node: Items) -> Value:
         if len(node.nodes) == 1 and isinstance(node.nodes[0], Leaf) and node.nodes[0].many:
             found = self._leaf(node.nodes[0])
             return self._named(ours("some", found.code), node.rule)
@@ -388,7 +269,7 @@ class _Emitter:
             and not self._careful
         ):
             parts = [self._value(child) for child in node.nodes]
-            return _Value(ast.List([part.code for part in parts], ast.Load()), False, is_alive(node))
+            return Value(ast.List([part.code for part in parts], ast.Load()), False, is_alive(node))
         place = self._fresh()
         flag = self._fresh() if any(not is_dynamic(child) for child in node.nodes) else None
         self._block.append(assign(place, ast.List([], ast.Load())))
@@ -398,7 +279,7 @@ class _Emitter:
             self._collect(child, place, flag)
         if is_present(node) and not self._careful:
             alive: ast.expr | bool = True if is_alive(node) else name(flag) if flag and is_dynamic(node) else False
-            return _Value(name(place), False, alive)
+            return Value(name(place), False, alive)
         found = self._named(ast.BoolOp(ast.Or(), [name(place), ast.Constant(None)]), node.rule)
         if flag:
             return replace(found, alive=name(flag) if is_dynamic(node) else False, own=False)
@@ -433,37 +314,3 @@ class _Emitter:
         else:
             for statement in put:
                 self._do(statement, node.rule)
-
-    def _named(self, code: ast.expr, rule: Rule) -> _Value:
-        place = self._fresh()
-        self._do(assign(place, code), rule)
-        return _maybe(name(place))
-
-    # --- statements -----------------------------------------------------------------------------------------------
-
-    def _careful_value(self, code: ast.expr, rule: Rule, default: ast.expr) -> ast.expr:
-        """A name that holds the value of `code`, or `default` after its error was noted."""
-        place = self._fresh()
-        note = method("run", "note", ast.Constant(self._rule(rule)), name("problem"))
-        handler = ast.ExceptHandler(name("g_EvaluationProblem"), "problem", [ast.Expr(note), assign(place, default)])
-        self._do(ast.Try([assign(place, code)], [handler], [], []), rule)
-        return name(place)
-
-    def _do(self, statement: ast.stmt, rule: Rule) -> None:
-        self._block.append(at_rule(statement, rule))
-
-    def _rule(self, rule: Rule) -> int:
-        self.rules.append(rule)
-        return len(self.rules) - 1
-
-    def _fresh(self) -> str:
-        self._count += 1
-        return f"t{self._count}"
-
-
-def _maybe(code: ast.expr) -> _Value:
-    return _Value(code, True, is_there(code), own=True)
-
-
-def _length(code: ast.expr) -> ast.expr:
-    return ast.Call(name("len"), [code], [])

@@ -53,6 +53,7 @@ class Plainer(ast.NodeTransformer):
         self._tables = tables
         self._urls: dict[str, tuple[str, ast.expr]] = {}
         self.used: set[str] = set()  # names of `lookups` that the code refers to
+        self.names: set[str] = set()  # every name that it reads
 
     def body(self, block: list[ast.stmt]) -> list[ast.stmt]:
         """The statements, after those that compute each address once."""
@@ -77,7 +78,16 @@ class Plainer(ast.NodeTransformer):
         fields = {key: changed.get(key, getattr(node, key, None)) for key in node._fields}
         return ast.copy_location(type(node)(**fields), node)
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802 - the name that ast calls
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        """Nothing lies below it."""
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """Nothing lies below it."""
+        self.names.add(node.id)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         rewritten = self.generic_visit(node)
         if not isinstance(rewritten, ast.Call):
             return rewritten

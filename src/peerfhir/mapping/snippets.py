@@ -49,3 +49,22 @@ def literal(value: Any) -> ast.expr:
     if isinstance(value, Decimal):
         return ast.Call(name("f_decimal"), [ast.Constant(str(value))], [])
     return ast.Constant(value)
+
+
+def located(module: ast.Module) -> ast.Module:
+    """The module with a place for each node that has none: that of the node above it."""
+    waiting: list[tuple[ast.AST, int, int]] = [(module, 1, 0)]
+    while waiting:
+        node, line, column = waiting.pop()
+        own = node.__dict__
+        if isinstance(node, (ast.expr, ast.stmt, ast.arg, ast.excepthandler, ast.keyword)):
+            line, column = own.setdefault("lineno", line), own.setdefault("col_offset", column)
+            own.setdefault("end_lineno", line)
+            own.setdefault("end_col_offset", column)
+        for key in node._fields:
+            value = own.get(key)
+            if isinstance(value, list):
+                waiting += [(one, line, column) for one in value if isinstance(one, ast.AST)]
+            elif isinstance(value, ast.AST) and value._fields:
+                waiting.append((value, line, column))
+    return module
