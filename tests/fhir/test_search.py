@@ -264,7 +264,14 @@ def test_a_cursor_is_read_back_or_refused() -> None:
 
 def test_every_parameter_of_every_type_can_be_asked(shared: Engine) -> None:
     server = Server(shared)
-    values = {"token": "a|b", "reference": "Patient/x", "date": "ge2026", "string": "x", "uri": "urn:x", "quantity": "5||mg"}
+    values = {
+        "token": "a|b",
+        "reference": "Patient/x",
+        "date": "ge2026",
+        "string": "x",
+        "uri": "urn:x",
+        "quantity": "5||mg",
+    }
     for name, own in PARAMETERS.items():
         for key, one in own.items():
             reply = server.ask("GET", f"{name}?{key}={values[one.kind]}")
