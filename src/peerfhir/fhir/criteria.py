@@ -71,7 +71,7 @@ class Conditions:
         ordered  whether the rows can be walked in the order wanted: then a frequent condition need not lead
         """
         if not self._is_sqlite:
-            return [self._test(one) if one.is_negative else self._leading(one) for one in clauses]
+            return [self._test(one) if _is_broad(one) else self._leading(one) for one in clauses]
         leader = self._leader(clauses, connection, ordered=ordered)
         return [self._leading(one) if one is leader else self._test(one) for one in clauses]
 
@@ -203,6 +203,11 @@ class Conditions:
 def _is_rare(clause: Clause) -> bool:
     """Whether a clause names at most a few rows, whatever is stored."""
     return clause.parameter.kind == "id" or (clause.parameter.name == "identifier" and clause.modifier == "")
+
+
+def _is_broad(clause: Clause) -> bool:
+    """Whether nearly everything matches: then no list of ids helps."""
+    return clause.is_negative or any(one.prefix == "ne" for one in _spans(clause))
 
 
 def _spans(clause: Clause) -> list[Span]:
