@@ -16,11 +16,15 @@ from tests.portal.test_words import NOON
 
 PROGRAM = Program("p", "Program")
 ROLES = (Role.COORDINATOR, Role.SUPERVISOR, Role.PEER)
+UNCHOSEN = (Status.RECEIVED, Status.TRIAGE, Status.INFO_NEEDED, Status.WAITLISTED, Status.MATCHING,
+            Status.MATCH_PROPOSED)  # fmt: skip
 BY_TABLE = [action for action in ACTIONS.values() if action.events]
 
 
 def referral(status: Status, **given) -> Referral:
-    start = Referral("r", "p", "someone", "PF-1", status, TaskStatus.IN_PROGRESS, peer_id="me", peer_accepted_at=NOON)
+    start = Referral("r", "p", "someone", "PF-1", status, TaskStatus.IN_PROGRESS)
+    if status not in UNCHOSEN:
+        start = replace(start, peer_id="me", peer_accepted_at=NOON)
     return replace(start, closed_at=NOON if status in FINAL else None, **given)
 
 
@@ -63,6 +67,12 @@ def test_every_step_of_the_table_that_staff_may_take_has_a_button_somewhere():
 
 def _tried(times: int) -> tuple[ContactAttempt, ...]:
     return tuple(ContactAttempt(NOON, "a", "phone", ContactOutcome.NO_ANSWER) for _ in range(times))
+
+
+def test_once_the_person_has_chosen_nobody_is_proposed_over_their_head():
+    proposed = referral(Status.MATCH_PROPOSED)
+    assert "propose" in offered(proposed, Role.COORDINATOR)
+    assert "propose" not in offered(replace(proposed, peer_id="me"), Role.COORDINATOR)
 
 
 def test_a_peer_gives_up_only_after_the_tries_the_program_asks_for():
