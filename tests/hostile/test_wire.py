@@ -209,6 +209,30 @@ def test_every_route_refuses_every_method_it_does_not_have_and_says_which_it_has
     assert len(offered) > 30
 
 
+FHIR = (
+    "/fhir", "/fhir/metadata", "/fhir/Organization", "/fhir/Organization/x", "/fhir/Organization/_search", "/fhir/Organization/_history",
+    "/fhir/Organization/x/_history", "/fhir/Organization/x/_history/1", "/fhir/Patient/x/Task", "/fhir/Patient/x/$everything",
+    "/fhir/Organization/$validate",
+)  # fmt: skip
+
+
+def test_every_fhir_address_says_which_methods_it_takes(whole, lite, clock) -> None:
+    """What Allow names is what is not answered with 405."""
+    speaker = doors.speaker(whole, lite, clock)
+    for path in FHIR:
+        answers = {
+            method: speaker.send(method, path, {"resourceType": "Organization"})
+            for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "BREW")
+        }
+        refused = {method: answer for method, answer in answers.items() if answer.status_code == 405}
+        assert "BREW" in refused
+        for method, answer in refused.items():
+            if method != "BREW":  # the server's own list is wider: it does not know the address yet
+                said = {each.strip() for each in answer.headers["Allow"].split(",")}
+                assert said & set(answers) == set(answers) - set(refused), (method, path)
+            assert answer.json["issue"][0]["code"] == "not-supported"
+
+
 def test_head_is_get_without_a_body(whole, lite, clock) -> None:
     speaker = doors.speaker(whole, lite, clock, scope="admin system/*.r")
     for path in ("/healthz", "/readyz", "/metrics", "/openapi.json", "/api-docs", "/admin/inbox", "/fhir/metadata",
