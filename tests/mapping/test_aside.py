@@ -45,7 +45,7 @@ resources:
     birthDate: =born
     gender: =sex.translate('sex')
     address: {country: =town.translate('town'), city: =town}
-    contact: {name: {text: =note}, telecom: {value: =tags.first(), system: phone, period: {start: =seen}}}
+    contact: {name: {family: =note}, telecom: {value: =tags.first(), system: phone, period: {start: =seen}}}
 """
 HEAD = "id,born,seen,sex,Home town,note,tags\n"
 GOOD = "R-1,04/17/1989,2026-03-02 10:00,F,Ulm,well,a;b\n"
@@ -120,7 +120,7 @@ def test_what_a_row_becomes_is_what_its_cells_say(program: Program) -> None:
     assert made.result.only() == {
         "resourceType": "Patient", "identifier": [{"value": "R-1"}], "birthDate": "1989-04-17", "gender": "female",
         "address": [{"country": "DE", "city": "Ulm"}],
-        "contact": [{"name": {"text": "well"}, "telecom": [{"value": "a", "system": "phone", "period": {"start": "2026-03-02T10:00:00-06:00"}}]}],
+        "contact": [{"name": {"family": "well"}, "telecom": [{"value": "a", "system": "phone", "period": {"start": "2026-03-02T10:00:00-06:00"}}]}],
     }  # fmt: skip
 
 

@@ -114,6 +114,7 @@ class Directives:
             self._problems.add(mark, "PM113", place.address, f"%{name} hides another %{name}")
         python = self._fresh("v")
         self.leaves.types[python] = value.type
+        self.leaves.labels.bound(python, value.code)
         variables = {**place.scope.variables, name: Bound(value.type, python)}
         return replace(place, scope=replace(place.scope, variables=variables)), python
 

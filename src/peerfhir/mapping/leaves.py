@@ -16,6 +16,7 @@ from peerfhir.fhir.fhirpath.types import Scope, Static
 from peerfhir.mapping import forms
 from peerfhir.mapping.fields import Field
 from peerfhir.mapping.fragments import WHOLE
+from peerfhir.mapping.labels import Labels
 from peerfhir.mapping.problems import Problems, Texts
 from peerfhir.mapping.texts import pieces
 from peerfhir.mapping.tree import Const, Leaf, Rule
@@ -99,6 +100,7 @@ class Leaves:
         self.types: dict[str, Static] = {}  # Python name -> what it holds
         self.watched: frozenset[str] = frozenset()  # Python names of `vars`
         self.seen: set[str] = set()  # those that some expression reads
+        self.labels = Labels(problems)
 
     def scalar(self, node: Node, slot: Slot, place: Place) -> Const | Leaf | None:
         """The leaf of one scalar, or None after noting why there is none."""
@@ -127,6 +129,7 @@ class Leaves:
         self.used.update((id(shape), name) for shape, name in found.uses)
         if self.watched:
             self.seen.update(one.id for one in ast.walk(found.code) if isinstance(one, ast.Name))
+        self.labels.read(found)
         for rule, offset, what, hint in found.findings:
             self._problems.add(self._text.inside(node, start + offset), rule, place.address, what, hint)
         return found
@@ -146,6 +149,8 @@ class Leaves:
         """An expression in a slot: conversion, cardinality and codes by section 8 of the language."""
         rule = Rule(node.mark, place.address)
         static = found.type
+        if slot.field is None:
+            self.labels.check(node, (found,), slot.kind, place.address)
         if slot.kind == "xhtml":
             self._add(
                 node, "PM233", place, "an expression cannot stand in a narrative", 'write "<div ...>{{...}}</div>"'
@@ -207,6 +212,8 @@ class Leaves:
             self._add(node, "PM230", place, f"a text does not fit here: {slot.kind} is expected")
             return None
         emitted = [part for part in parts if isinstance(part, Emitted)]
+        if slot.field is None:
+            self.labels.check(node, emitted, slot.kind, place.address)
         if all(part.constant is not None for part in emitted):
             text = "".join(part if isinstance(part, str) else str(part.constant) for part in parts)
             known = self._string(node, text, slot, place)  # checked like a constant, alive like an expression

@@ -132,11 +132,22 @@ class Resources:
             if key.startswith("$") and key not in _OWN and not asked:
                 what = f"{key} cannot stand on a resource"
                 self._problems.add(mark, "PM251", head.key, what, nearest(key, _OWN))
+        self._leaves.labels.begin()
         body = self.nodes.wrapped(yaml, Slot(head.type, many=True), place, self._content)
         if body is None:
             return None
+        self._leaves.labels.check_security(yaml, head.key)
         url, request = self._made
-        return Resource(head.name, head.type, body, url, request, Rule(yaml.mark, head.key), self._extract)
+        return Resource(
+            head.name,
+            head.type,
+            body,
+            url,
+            request,
+            Rule(yaml.mark, head.key),
+            self._extract,
+            self._leaves.labels.reached(),
+        )
 
     def _content(self, yaml: Yaml, slot: Slot, place: Place) -> Node | None:
         """The body of one resource; notes its URL and request, which stand inside the same $each and $let."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -53,11 +53,13 @@ class Result:
     entries  the resources, in the order of the document
     kind     transaction, batch, collection or none
     values   the record of a from-fhir mapping: a field without a value is not there
+    labels   resource name -> security labels of the fields that may have fed it; no entry for none
     """
 
     entries: tuple[Entry, ...]
     kind: str
     values: Json
+    labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def resources(self) -> Mapping[str, list[Json]]:
@@ -99,6 +101,7 @@ class Program:
             self._reader = RecordReader(checked.source, checked.document.source.mark)
             self._quick: Quick = of_objects(checked.source)
         self._plain = compiled(checked)
+        self._labels = {one.name: one.labels for one in checked.template.resources if one.labels}
 
     @cached_property
     def _careful(self) -> Compiled:
@@ -143,7 +146,7 @@ class Program:
             return Result((), "none", made)
         entries = tuple([Entry._make(one) for one in made])
         self._check_entries(entries, run)
-        return Result(entries, self._checked.document.bundle, {})
+        return Result(entries, self._checked.document.bundle, {}, self._labels)
 
     def row_reader(self, columns: Sequence[str]) -> Quick:
         """A function of one row of cells -> typed record, for a file with these columns.

@@ -159,6 +159,7 @@ class Resource:
 
     url      Python for its fullUrl, or None for `bundle: none`
     request  method and the other parts of `request`, each with its Python
+    labels   security labels of the sensitive fields that its expressions read
     """
 
     name: str
@@ -168,6 +169,7 @@ class Resource:
     request: tuple[tuple[str, ast.expr], ...]
     rule: Rule
     extract: Extract | None = None
+    labels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
