@@ -138,16 +138,8 @@ class Resources:
             return None
         self._leaves.labels.check_security(yaml, head.key)
         url, request = self._made
-        return Resource(
-            head.name,
-            head.type,
-            body,
-            url,
-            request,
-            Rule(yaml.mark, head.key),
-            self._extract,
-            self._leaves.labels.reached(),
-        )
+        rule, labels = Rule(yaml.mark, head.key), self._leaves.labels.reached()
+        return Resource(head.name, head.type, body, url, request, rule, self._extract, labels)
 
     def _content(self, yaml: Yaml, slot: Slot, place: Place) -> Node | None:
         """The body of one resource; notes its URL and request, which stand inside the same $each and $let."""
