@@ -20,8 +20,8 @@ EQUALITY = {"=": "equal", "!=": "unequal", "~": "equivalent", "!~": "different"}
 ORDER = {"<": "less", "<=": "at_most", ">": "more", ">=": "at_least"}
 ARITHMETIC = {"+": "plus", "-": "minus", "*": "times", "/": "over", "div": "div", "mod": "mod"}
 _PRINTABLE = frozenset(("String", "Integer", "Decimal", "Boolean", "Date", "DateTime", "Time"))
-_WHOLE = frozenset((("integer",), ("positiveInt",), ("unsignedInt",)))
 _NUMBER, _STRING, _MOMENT, _TIME = (frozenset((word,)) for word in ("number", "String", "moment", "Time"))
+_INTEGER = 2**31
 _PYTHON = {"+": ast.Add, "-": ast.Sub}
 
 
@@ -158,11 +158,22 @@ def _order(emitter: Emitter, node: Binary, left: Made, right: Made) -> Made:
 def _arithmetic(emitter: Emitter, node: Binary, left: Made, right: Made) -> Made:
     sides = [emitter.one(side, node.offset, f"'{node.operator}'") for side in (left, right)]
     static = _result(node.operator, left.type, right.type)
-    whole = left.type.sure and right.type.sure and left.type.kinds in _WHOLE and right.type.kinds in _WHOLE
-    if whole and static.card == "one" and node.operator in _PYTHON:
-        # a sum of declared integers: so many as an expression can name stay below 64 bits
+    small = all(_is_small(code) for code in sides) and static.card == "one"
+    if small and static.kinds == ("integer",) and node.operator in _PYTHON:
         return Made(ast.BinOp(sides[0], _PYTHON[node.operator](), sides[1]), static)
+    factors = small and not any(isinstance(code, ast.BinOp | ast.Name) for code in sides)
+    if static.kinds == ("integer",) and not factors:
+        static = static.as_card("opt")  # what leaves 64 bits is nothing
     return Made(call(ARITHMETIC[node.operator], *sides), static)
+
+
+def _is_small(code: ast.expr) -> bool:
+    """An Integer of the record or a literal, or a sum of them: as many as an expression can name stay below 64 bits."""
+    if isinstance(code, ast.Constant):
+        return type(code.value) is int and abs(code.value) < _INTEGER
+    if isinstance(code, ast.BinOp):
+        return _is_small(code.left) and _is_small(code.right)
+    return isinstance(code, ast.Subscript | ast.Name)
 
 
 def _result(operator: str, left: Static, right: Static) -> Static:

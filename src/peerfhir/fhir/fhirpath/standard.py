@@ -13,6 +13,7 @@ from peerfhir.fhir.fhirpath.environment import Environment
 from peerfhir.fhir.fhirpath.made import ENVIRONMENT, Made, around, function_of, listed, name
 from peerfhir.fhir.fhirpath.model import Item, Model, Value
 from peerfhir.fhir.fhirpath.parser import parse
+from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.fhir.fhirpath.types import EMPTY, OPEN, Scope, Static
 
 MAX_KEPT = 4_096  # compiled paths of one model; the oldest go first
@@ -37,11 +38,14 @@ class Path:
 
         Raises  EvaluationProblem
         """
-        if context is None:
-            return self.run(environment, [])
-        item = context if type(context) is Item else environment.model.root(context)
-        environment.context = item
-        return self.run(environment, [item])
+        items: list[Value] = []
+        if context is not None:
+            items = [context if type(context) is Item else environment.model.root(context)]
+            environment.context = items[0]
+        try:
+            return self.run(environment, items)
+        except RecursionError:
+            raise EvaluationProblem("PM750", "a structure that is nested too deeply is compared") from None
 
 
 def path(text: str, scope: Scope, model: Model) -> Path:
