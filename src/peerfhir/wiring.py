@@ -163,9 +163,14 @@ class House:
     def mappings(self) -> Mappings:
         """The mappings, every one checked."""
         from peerfhir.adapters.pieces import NEEDED
+        from peerfhir.adapters.questionnaires import forms
         from peerfhir.mapping.registry import Mappings
 
-        loaded = Mappings.load(self.settings.mappings_dir, canonical=self.settings.canonical)
+        loaded = Mappings.load(
+            self.settings.mappings_dir,
+            canonical=self.settings.canonical,
+            instruments=forms(self.settings.config_dir / "instruments", self.instruments),
+        )
         known = frozenset(loaded.ids())
         problems = [
             f"{self.settings.mappings_dir / name}:1:1: this mapping is needed and not there"
@@ -177,6 +182,10 @@ class House:
                 f"{compose(file).at(('writes', kind, 'mapping'))}: writes.{kind}.mapping: no mapping of that name"
                 for kind, rule in endpoint.writes.items()
                 if rule.mapping is not None and rule.mapping not in known
+            ]
+            problems += [
+                f"{compose(file).at(('overlays', at))}: overlays: {what}"
+                for at, what in loaded.refused(endpoint.id, endpoint.overlays)
             ]
         if problems:
             raise BadConfiguration(tuple(problems))

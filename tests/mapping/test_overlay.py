@@ -160,5 +160,8 @@ def test_an_endpoint_turns_its_overlays_on_by_name(tmp_path: Path) -> None:
     assert "name" not in there.run("row", RECORD).resources["patient"][0]
     assert "name" in mappings.run("row", RECORD).resources["patient"][0]
     assert there.sha256("row") != mappings.sha256("row")
+    assert mappings.refused("north-epic", ["row.north"]) == []
+    assert mappings.refused("south", ["row.north"]) == [(0, "'row.north' applies to endpoint 'north-epic'")]
+    assert [at for at, _ in mappings.refused("north-epic", ["row.gone", "row.north", "row.north"])] == [0, 1, 2]
     with pytest.raises(MappingFailed, match=r"row\.south"):
         mappings.under(["row.south"])

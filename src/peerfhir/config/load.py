@@ -145,6 +145,7 @@ class _EndpointFile(_Strict):
     conditional_create = fields.Boolean(load_default=None, allow_none=True)
     writes = fields.Dict(keys=_Text(), values=fields.Nested(_WriteEntry), load_default=dict)
     require_if_match = fields.Boolean(load_default=True)
+    overlays = fields.List(_Text(), load_default=list)  # <mapping>.<overlay>
 
 
 def _flatten(errors: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -379,7 +380,9 @@ def _endpoint(
     values = {key: value for key, value in entry.items() if key in known and key not in ("auth", "writes")}
     return EndpointSettings(
         id=path.stem,
-        **(values | {"base_url": entry["base_url"].rstrip("/"), "allowed_networks": tuple(entry["allowed_networks"])}),
+        **values
+        | {"base_url": entry["base_url"].rstrip("/")}
+        | {key: tuple(entry[key]) for key in ("allowed_networks", "overlays")},
         auth=EndpointAuth(
             kind=auth["kind"],
             token_url=token_url,

@@ -56,6 +56,7 @@ class EndpointSettings:
     conditional_create: bool | None = None  # None: as its CapabilityStatement says
     writes: Mapping[str, WriteRule] = field(default_factory=dict)  # resource type -> rule
     require_if_match: bool = True  # of what this partner sends us
+    overlays: tuple[str, ...] = ()  # ids of the overlays that its mappings lie under
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,20 @@ class Mappings:
                 raise MappingFailed(f"There is no overlay '{one}'.")
             over[mapping] = name
         return Mappings(self._loaded, self.warnings, over)
+
+    def refused(self, endpoint: str, overlays: Sequence[str]) -> list[tuple[int, str]]:
+        """What an endpoint's list of overlays gets wrong: position, and a sentence."""
+        found = []
+        for at, one in enumerate(overlays):
+            mapping, _, name = one.partition(".")
+            loaded = self._loaded.get(f"{mapping}+{name}")
+            if loaded is None:
+                found.append((at, f"there is no overlay '{one}'"))
+            elif loaded.endpoint != endpoint:
+                found.append((at, f"'{one}' applies to endpoint '{loaded.endpoint}'"))
+            elif mapping in [other.partition(".")[0] for other in overlays[:at]]:
+                found.append((at, f"'{mapping}' has two overlays (PM404)"))
+        return found
 
     def get(self, mapping_id: str, overlay: str | None = None) -> Loaded:
         """One mapping, under the overlay that is named or turned on.

@@ -59,6 +59,10 @@ class Render:
 
         Raises  MappingFailed, InvalidResource (never)
         """
+        if endpoint.overlays:
+            mappings = self._mappings.under(endpoint.overlays)
+            there = Render(mappings, self._clock, programs=self._programs, instruments=self._instruments)
+            return there(connection, message, replace(endpoint, overlays=()), offer)
         rung = plan(Piece(message.piece), offer, endpoint)
         here = _Here(connection, message, endpoint, self._clock.now())
         refs = here.refs(self._clock)
