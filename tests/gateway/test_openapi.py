@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,9 +14,9 @@ from peerfhir.gateway.app import create_app
 from peerfhir.portal.app import create_pages
 from peerfhir.practice.people import PATIENTS
 from tests.support import doors
+from tests.support.browser import chromium
 from tests.support.served import Served
 
-CHROMIUM = "/usr/bin/chromium"
 PAGE = {"/api-docs", "/api-docs/static/<path:filename>"}  # for people: HTML, and how it looks
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 
@@ -142,27 +141,16 @@ def test_every_link_of_the_page_leads_somewhere(page, web_app) -> None:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    if not os.path.exists(CHROMIUM):
-        reason = f"no Chromium of the distribution at {CHROMIUM}"
-        if os.environ.get("REQUIRE_BROWSER"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    quiet = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]  # fmt: skip
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=quiet)
-        yield browser
-        browser.close()
+def browser() -> Iterator[Any]:
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
-def test_in_a_browser_nothing_moves_sideways_and_an_operation_opens_by_keyboard(chromium, web_app, width) -> None:
+def test_in_a_browser_nothing_moves_sideways_and_an_operation_opens_by_keyboard(browser, web_app, width) -> None:
     served = Served()
     served.start(web_app)
-    context = chromium.new_context(viewport={"width": width, "height": 844}, java_script_enabled=False)
+    context = browser.new_context(viewport={"width": width, "height": 844}, java_script_enabled=False)
     try:
         tab = context.new_page()
         failed: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -146,7 +147,8 @@ def test_fhirpy_asynchronously_sends_a_referral_and_watches_it(site: Gateway) ->
         assert now["businessStatus"]["coding"][0]["code"] == "received"
         assert len(await client.resources("Task").search(patient=f"Patient/{who.id}").fetch_all()) == 1
 
-    asyncio.run(walk())
+    with ThreadPoolExecutor(1) as apart:  # in this thread a browser of another test may have its loop
+        apart.submit(asyncio.run, walk()).result()
 
 
 def test_fhirpy_patches_a_part_and_reads_the_history(site: Gateway) -> None:
