@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import io
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ from peerfhir.fhir import schema
 from peerfhir.fhir.judge import Judge
 from peerfhir.fhir.packages import open_package
 from peerfhir.fhir.profiles import Profiles
-from peerfhir.fhir.reader import Json
+from peerfhir.fhir.reader import Json, read
 from peerfhir.fhir.snapshot import Node
 from peerfhir.fhir.writer import write
-from tests.support.third_party import PACKAGES, claiming, folder, judge_of, profiles_of
+from tests.support.third_party import OTHERS, PACKAGES, claiming, folder, judge_of, profiles_of
 
 US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition/"
 
@@ -39,6 +40,34 @@ def test_every_example_that_claims_a_profile_is_accepted(package: str) -> None:
     print(f"{package}: {len(examples) - len(refused)} of {len(examples)} examples accepted")
     assert refused == {}
     assert len(examples) >= 60
+
+
+# what is wrong in the examples of others, by the rule that they break
+WRONG = {
+    "bser": {"cmp-1": 3, "us-core-17": 4},
+    "cow": {},
+    "sdc": {"sdc-2": 4, "value": 1, "ext-1": 1, "dom-3": 1},
+    "ihe-pcf": {},
+    "ihe-balp": {},
+    "subscriptions-backport": {"structure": 11},  # SubscriptionStatus is a type of R4B
+}
+
+
+@pytest.mark.parametrize("package", sorted(OTHERS))
+def test_examples_of_other_packages_are_right_but_for_what_is_named(package: str) -> None:
+    examples = claiming(package)
+    judge = judge_of(package)
+    rules: Counter[str] = Counter()
+    refused = 0
+    for name, resource in examples:
+        found = [one for one in judge.findings(resource) if one.severity == "error"]
+        refused += bool(found)
+        rules.update({one.rule or one.code for one in found})
+        if found:
+            print(f"{package}: {name}: {sorted({f'{one.expression}: {one.rule or one.code}' for one in found})}")
+    print(f"{package}: {len(examples) - refused} of {len(examples)} examples accepted; {dict(rules)}")
+    assert dict(rules) == WRONG[package]
+    assert len(examples) >= 4
 
 
 def mutations(package: str, resource: Json) -> Iterator[tuple[str, Json]]:
@@ -296,3 +325,65 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
 def test_a_node_says_how_many() -> None:
     assert Node({"id": "x", "max": "*"}).maximum is None
     assert (Node({"id": "x", "min": 1, "max": "2"}).minimum, Node({"id": "x", "max": "2"}).maximum) == (1, 2)
+
+
+def test_an_invariant_of_a_profile_is_asked_where_it_stands() -> None:
+    rule = {"key": "own-1", "severity": "error", "human": "It says who.", "expression": "performer.exists()"}
+    warned = {**rule, "key": "own-2", "severity": "warning", "expression": "text.length() < 3"}
+    pattern = {"id": "Observation.category:a", **CONCEPT, "patternCodeableConcept": {"coding": [{"code": "a"}]}}
+    sliced = {"rules": "open", "discriminator": [{"type": "pattern", "path": "$this"}]}
+    made = judge(profile(
+        {"id": "Observation.category", **CONCEPT, "slicing": sliced},
+        {**pattern, "constraint": [warned]},
+        {"id": "Observation.value[x]", "max": "1", "type": [{"code": "string"}], "constraint": [
+            {**rule, "key": "own-3", "expression": "$this.startsWith('a')"}]},
+    ), {**profile(url="https://example.org/q"), "snapshot": {"element": [
+        {"id": "Observation", "path": "Observation", "constraint": [rule, {**rule, "key": "own-4", "expression": "nonsense("}]}]}})  # fmt: skip
+    asked = {"profiles": ["https://example.org/p", "https://example.org/q"]}
+    right = observation(performer=[{"display": "x"}], valueString="ab")
+    assert [one for one in made.findings(right, **asked) if one.code == "invariant"] == []
+    wrong = observation(valueString="b", category=[{"text": "long"}, {"text": "long", "coding": [{"code": "a"}]}])
+    found = {(one.severity, one.expression, one.rule) for one in made.findings(wrong, **asked) if one.rule}
+    assert found == {("error", "Observation", "own-1"), ("error", "Observation.value", "own-3"),
+                     ("warning", "Observation.category[1]", "own-2")}  # fmt: skip
+    said = [one for one in made.findings(right, **asked) if one.code == "not-supported"]
+    assert [(one.severity, "own-4" in one.text) for one in said] == [("information", True)]
+
+
+def test_compiled_profiles_are_kept_as_data_and_judge_the_same() -> None:
+    first = Profiles(
+        schema.r4(), [profile(*elements, url=f"https://example.org/{n}") for n, (_, elements, _, _) in enumerate(CASES)]
+    )
+    again = Profiles.restored(schema.r4(), read(write(first.as_data()), max_depth=200))
+    before, after = Judge(schema.r4(), first), Judge(schema.r4(), again)
+    for n, (what, _, right, wrong) in enumerate(CASES):
+        for resource in (observation(**right), observation(**wrong)):
+            asked: Json = {"profiles": [f"https://example.org/{n}"], "strict": True}
+            assert after.findings(resource, **asked) == before.findings(resource, **asked), what
+    assert write(again.as_data()) == write(first.as_data())
+
+
+def test_a_profile_of_another_type_is_refused() -> None:
+    made = judge(profile())
+    person = {"resourceType": "Patient"}
+    for urls in (["https://example.org/p"], ["http://hl7.org/fhir/StructureDefinition/Observation"]):
+        assert ("structure", "Patient.meta.profile[0]") in errors(made, {**person, "meta": {"profile": urls}})
+    both = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"resource": person}, {"resource": observation()}],
+    }
+    needs = judge(profile({"id": "Observation.method", "min": 1, "max": "1", **CONCEPT}))
+    assert errors(needs, both, profiles=["https://example.org/p"]) == [("required", "Bundle.entry[1].resource.method")]
+
+
+def test_a_profile_on_a_bundle_says_something_of_its_entries() -> None:
+    bundled = profile(
+        {"id": "Bundle.entry", "type": [{"code": "BackboneElement"}]},
+        {"id": "Bundle.entry.resource", "min": 1, "max": "1", "type": [{"code": "Observation", "profile": ["https://example.org/p"]}]},
+        url="https://example.org/b", kind="Bundle")  # fmt: skip
+    made = judge(bundled, profile({"id": "Observation.method", "min": 1, "max": "1", **CONCEPT}))
+    whole = {"resourceType": "Bundle", "type": "collection", "meta": {"profile": ["https://example.org/b"]}}
+    right, wrong = [{"resource": observation(method={"text": "x"})}], [{"resource": observation()}]
+    assert errors(made, {**whole, "entry": right}) == []
+    assert ("required", "Bundle.entry[0].resource.method") in errors(made, {**whole, "entry": wrong})

@@ -20,6 +20,14 @@ PACKAGES = {
     "us-core-7.0.0": ("us-core-7.0.0/definitions",),
     "gravity-sdohcc": ("gravity-sdohcc", "us-core-7.0.0/definitions"),
 }
+OTHERS = {  # packages whose examples are judged and counted, what is wrong in them named
+    "bser": ("bser", "us-core-7.0.0/definitions"),
+    "cow": ("cow",),
+    "sdc": ("sdc",),
+    "ihe-pcf": ("ihe-pcf",),
+    "ihe-balp": ("ihe-balp",),
+    "subscriptions-backport": ("subscriptions-backport",),
+}
 _DEFINITIONS = ("StructureDefinition", "ValueSet", "CodeSystem", "CapabilityStatement", "SearchParameter")
 
 
@@ -42,7 +50,7 @@ def load(path: Path) -> Json:
 def profiles_of(package: str) -> Profiles:
     """The profiles of a package and of those it stands on."""
     base = schema.r4()
-    opened = [open_package(folder(f"fhir-packages/{name}")) for name in PACKAGES[package]]
+    opened = [open_package(folder(f"fhir-packages/{name}")) for name in {**PACKAGES, **OTHERS}[package]]
     terminology = base.terminology.copy()
     for one in opened:
         for resource in (*one.code_systems, *one.value_sets):

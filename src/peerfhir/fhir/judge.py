@@ -100,7 +100,8 @@ class Judge:
         passed = self._of_others(also, name) if name == "Bundle" else ()
         claims = self._claimed(resource, path, tuple(url for url in also if url not in passed), found)
         compiled = self._shelves.of(name)
-        named = dict.fromkeys(claims or (name,), shell)
+        # a profile may say something of the resources inside as well: then the schema is given them too
+        named = dict.fromkeys(claims, resource) if claims else {name: shell}
         try:
             is_valid = compiled.is_valid(named)
             if not is_valid:

@@ -177,7 +177,12 @@ def _local_references(resource: Object, path: str, ids: set[Any]) -> Iterator[Fi
 
 
 def _contained(contained: list[Any], path: str, anchors: set[str]) -> Iterator[Finding]:
+    seen: set[str] = set()
     for at, one in enumerate(contained):
+        if str(one.get("id")) in seen:
+            text = "Another contained resource has the same id."
+            yield Finding("error", "duplicate", f"{path}.contained[{at}].id", text)
+        seen.add(str(one.get("id")))
         place, meta = f"{path}.contained[{at}]", meta_of(one)
         if "contained" in one:
             yield broken(place, "A contained resource contains none itself (dom-2).")

@@ -32,7 +32,9 @@ _REFERENCE = (
     r"^(?:#\S*|urn:[A-Za-z0-9]+:\S+|https?://[^\s/?#]+(?:/\S*)?|(?:%s)"
     r"(?:\?\S+|/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?))$"
 )
-_TEXT = {"type": "string", "minLength": 1, "maxLength": 1024 * 1024, "pattern": r"\S"}
+_CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f"
+_WRITTEN = rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"
+_TEXT = {"type": "string", "minLength": 1, "maxLength": 1024 * 1024, "pattern": _WRITTEN}
 _ADDRESS = {"type": "string", "pattern": r"^\S+$"}
 # every pattern runs in time linear in the text: the engine's regular expressions have no way back
 PRIMITIVES: Mapping[str, Schema] = {
