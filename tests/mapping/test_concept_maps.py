@@ -127,6 +127,19 @@ def test_targets_that_do_not_match_leave_the_code_unmapped() -> None:
     assert [found.translate("a"), found.translate("b")] == ["rest", "rest"]
 
 
+def test_a_target_that_its_published_code_system_does_not_have_is_refused() -> None:
+    gender = "http://hl7.org/fhir/administrative-gender"
+    for code, problems in (("female", []), ("femal", ["PM134 conceptMaps.m"])):
+        found, errors = (
+            CodeMaps({}, noted := Problems(), lambda *_: None).read(
+                "m", compose(Path("x"), text=f"{{map: {{F: {code}}}, system: '{gender}'}}"), MARK
+            ),
+            noted.errors,
+        )
+        assert found is not None
+        assert [f"{one.code} {one.address}" for one in errors] == problems
+
+
 WORDS = st.text("abcdefgé, \"'\n;#*", min_size=1, max_size=6).filter(lambda one: one.strip() == one and one != "*")
 TARGETS = st.builds(
     Target, WORDS, st.sampled_from([None, "http://a.example", "http://b.example"]), st.none() | WORDS,

@@ -20,8 +20,20 @@ __all__ = ["MAX_ROWS", "NAME", "CodeMap", "CodeMaps", "CodingShape", "Target"]
 _LONG = ["map", "system", "sourceSystem", "equivalence", "unmapped"]
 _TARGET = ["code", "system", "display", "equivalence", "comment"]
 
+_PUBLISHED = ("http://hl7.org/fhir/", "http://terminology.hl7.org/")
+
 Beside = Callable[[str, Mark, str], tuple[str, str] | None]
 Known = Callable[[str, str], bool | None]
+
+
+def published(system: str, code: str) -> bool | None:
+    """Whether a code system of R4 has a code; None for the systems of others, and for those that are not whole."""
+    if not system.startswith(_PUBLISHED):
+        return None
+    from peerfhir.fhir import schema  # its data take 20 ms, for the maps that lead there
+
+    terminology = schema.r4().terminology
+    return terminology.ask_system(system, code).value == "valid" if terminology.knows_system(system) else None
 
 
 class CodeMaps:
@@ -30,7 +42,7 @@ class CodeMaps:
     systems    alias -> URI
     beside     reads a file named by the document: text, or None after noting why not
     canonical  finds a loaded ConceptMap by its canonical: label and text, or None
-    known      whether a code system has a code; None when the system is not loaded
+    known      whether a code system has a code; None when the system is not loaded. By default those of R4
     """
 
     def __init__(
@@ -39,13 +51,13 @@ class CodeMaps:
         problems: Problems,
         beside: Beside,
         canonical: Callable[[str], tuple[str, str] | None] = lambda _: None,
-        known: Known = lambda _system, _code: None,
+        known: Known | None = None,
     ) -> None:
         self._systems = systems
         self._problems = problems
         self._beside = beside
         self._canonical = canonical
-        self._known = known
+        self._known = known or published
 
     def read(self, name: str, node: Node, mark: Mark) -> CodeMap | None:
         """One code map, or None after noting what is wrong with it."""

@@ -99,9 +99,12 @@ class Program:
         self._reader: RecordReader | None = None
         if checked.source.format != "fhir":
             self._reader = RecordReader(checked.source, checked.document.source.mark)
-            self._quick: Quick = of_objects(checked.source)
         self._plain = compiled(checked)
         self._labels = {one.name: one.labels for one in checked.template.resources if one.labels}
+
+    @cached_property
+    def _quick(self) -> Quick:
+        return of_objects(self._checked.source)
 
     @cached_property
     def _careful(self) -> Compiled:
