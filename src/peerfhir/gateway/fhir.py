@@ -24,7 +24,7 @@ from peerfhir.fhir.rest import Call, Change, Rest
 from peerfhir.fhir.search import Query
 from peerfhir.fhir.store import Store
 from peerfhir.fhir.stored import Page, Stored
-from peerfhir.gateway import door, rest, task
+from peerfhir.gateway import door, rest, task, transforms
 from peerfhir.gateway.authorize import token_url
 from peerfhir.gateway.parts import Parts
 from peerfhir.gateway.refusals import fault_of
@@ -52,8 +52,9 @@ def create_fhir(own: Parts) -> Blueprint:
     """The blueprint of our own FHIR API."""
     desk = _Desk(own)
     api = Rest(desk.open, desk.capability, admit=desk.admit)
-    return rest.mount("fhir", "/fhir", api, lambda: door.caller(request), base=f"{own.settings.base_url}/fhir",
-                      origins=own.settings.cors_origins)  # fmt: skip
+    mounted = rest.mount("fhir", "/fhir", api, lambda: door.caller(request), base=f"{own.settings.base_url}/fhir",
+                         origins=own.settings.cors_origins)  # fmt: skip
+    return transforms.add(mounted, own)
 
 
 class _Desk:
@@ -84,7 +85,7 @@ class _Desk:
         """Our CapabilityStatement, made once."""
         if self._statement is None:
             settings = self._own.settings
-            self._statement = capability.build(
+            built = capability.build(
                 "PeerFHIR",
                 _offers(),
                 version=metadata.version("peerfhir"),
@@ -94,6 +95,7 @@ class _Desk:
                 oauth={"token": token_url(settings)},
                 description="Referrals to peer support, and what comes back of them. JSON only: XML is refused.",
             )
+            self._statement = transforms.stated(built)
         return self._statement
 
     @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from flask import Blueprint, current_app
 from sqlalchemy import Engine
@@ -15,14 +15,18 @@ from peerfhir.pathway.outcome import Instrument
 from peerfhir.pathway.people import Program
 from peerfhir.records.work import Office
 
+if TYPE_CHECKING:
+    from peerfhir.mapping.catalogue import Loaded
+
 EXTENSION = "peerfhir"
 
 
 class MappingsKnown(Protocol):
-    """The mappings that were loaded, as /readyz and the admin API name them."""
+    """The mappings that were loaded: /readyz and the admin API name them, $transform and $translate use them."""
 
     def ids(self) -> tuple[str, ...]: ...
     def sha256(self, mapping_id: str) -> str: ...
+    def get(self, mapping_id: str, overlay: str | None = None) -> Loaded: ...
 
 
 @dataclass(frozen=True)

@@ -89,15 +89,21 @@ class Sheet:
     quote: str = '"'
     header: bool = True
 
-    def cell(self, place: str) -> Spot | None:
+    def cell(self, place: str) -> list[Spot | None]:
         """Where a source cell stands, for a place as explanations say it: `row 3, column 7`, `/, /attendees/2/status`.
 
-        None when it is not there to be seen
+        Its heading comes after it. None for what is not there to be seen
         """
         record, _, inside = place.partition(", ")
         if inside.startswith("column "):
-            return self.field(record, int(inside.removeprefix("column ")), "")
-        return self.field(record, None, inside)
+            column = int(inside.removeprefix("column "))
+            return [self.field(record, column, ""), self.heading(column)]
+        return [self.field(record, None, inside)]
+
+    def heading(self, column: int) -> Spot | None:
+        """The name of a column, where there is a line of names."""
+        found = _nth(_rows(self.text, self.delimiter, self.quote), 0, column) if self.header else None
+        return None if found is None else spot("record", self.text, *found)
 
     def field(self, record: str, column: int | None, pointer: str) -> Spot | None:
         """The same for the place of a record, and the column or pointer of a field in it."""

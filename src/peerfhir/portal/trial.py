@@ -196,15 +196,16 @@ class _Teller:
         """One reason why the record, or the input as a whole, gives nothing."""
         where = one.place + (f", column {one.column} ({one.field})" if one.column else "")
         where += f", {one.field}" if one.field and not one.column else ""
+        heading = self._sheet.heading(one.column) if one.column else None
         return {
             "severity": "error", "code": one.code, "what": one.what, "hint": "", "place": self._place(one.mark),
             "where": where, "address": one.address, "notes": [], "line": self._line(one.mark),
-            "spots": _joined([self._rule(one.mark), self._sheet.field(one.place, one.column, one.field)]),
+            "spots": _joined([self._rule(one.mark), self._sheet.field(one.place, one.column, one.field), heading]),
         }  # fmt: skip
 
     def value(self, one: Explained) -> Json:
         """One place of the result."""
-        cells = [self._sheet.cell(cell.place) for cell in one.cells]
+        cells = [found for cell in one.cells for found in self._sheet.cell(cell.place)]
         return {
             "address": one.address, "there": one.value is not None, "why": one.why,
             "shown": MASK if one.masked else shown(one.value) if one.value is not None else "",
