@@ -297,11 +297,17 @@ def _tell(problems: Sequence[Problem]) -> None:
 
 
 def _shelf(folder: Path) -> Shelf:
-    from peerfhir.mapping.shelf import canonical_of, look
+    from peerfhir.mapping.shelf import canonical_of, look, wants_instruments
 
     if not folder.is_dir():
         _usage(f"{folder} is not there; run this where mappings/ is, or say --mappings.")
-    return look(folder, canonical_of(folder))
+    instruments = folder.resolve().parent / "config" / "instruments"
+    if not instruments.is_dir() or not wants_instruments(folder):
+        return look(folder, canonical_of(folder))
+    from peerfhir.adapters.instruments import load_instruments
+    from peerfhir.adapters.questionnaires import forms
+
+    return look(folder, canonical_of(folder), forms(instruments, load_instruments(instruments)))
 
 
 def _refuse_errors(shelf: Shelf, mapping_id: str | None) -> None:

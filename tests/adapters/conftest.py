@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from peerfhir.mapping.registry import Mappings
-from tests.adapters.making import CANONICAL
+from tests.support import shipped
 
 MAPPINGS = Path(__file__).parents[2] / "mappings"
 
 
 @pytest.fixture(scope="session")
 def mappings() -> Mappings:
-    return Mappings.load(MAPPINGS, canonical=CANONICAL)
+    return shipped.mappings()

@@ -23,6 +23,7 @@ from peerfhir.pathway.people import Person, Program
 from peerfhir.pathway.referral import Referral, outward
 from peerfhir.pathway.vocabulary import Intervention, Modality, Piece, ServiceType, Status, TaskStatus
 from tests.adapters.offers import OFFERS, endpoint
+from tests.support import shipped
 
 HERE = Path(__file__).parent
 CANONICAL = "http://peerfhir.example.org/fhir"
@@ -53,7 +54,7 @@ class Folder:
 
 @pytest.fixture(scope="session")
 def mappings() -> Mappings:
-    return Mappings.load(HERE.parents[1] / "mappings", canonical=CANONICAL)
+    return shipped.mappings()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select
@@ -20,6 +19,7 @@ from peerfhir.pathway.vocabulary import Recipient
 from peerfhir.records.database import reading, writing
 from peerfhir.records.schema import inbox_message
 from peerfhir.records.work import Office
+from tests.support.shipped import mappings as mappings_that_ship
 
 PROGRAM = "riverside"
 PLACER = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "PLAC"}]}
@@ -28,7 +28,7 @@ PROGRAMS = {name: Program(name, name.title()) for name in (PROGRAM, "lakeside")}
 
 @cache
 def shipped() -> Mappings:
-    return Mappings.load(Path(__file__).parents[2] / "mappings", canonical="http://peerfhir.example.org/fhir")
+    return mappings_that_ship()
 
 
 def office_of(engine: Engine, clock: Clock) -> Office:

@@ -16,9 +16,13 @@ from sqlalchemy import select
 from peerfhir.adapters.author import author
 from peerfhir.fhir.reader import read, read_own
 from peerfhir.fhir.tables import fhir_version
-from peerfhir.mapping.registry import Mappings
+from peerfhir.fhir.writer import write
+from peerfhir.mapping.aside import Made
+from peerfhir.mapping.examples import examples
+from peerfhir.mapping.inputs import of_file
 from peerfhir.records.database import reading
 from tests.interop import judges
+from tests.support import shipped
 from tests.support.scene import running
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,13 +46,13 @@ def resources_of(value: Any) -> Iterator[dict[str, Any]]:
     for one in value if isinstance(value, list) else [value]:
         if isinstance(one, dict) and "resourceType" in one:
             yield one
-            for entry in one["entry"] if one["resourceType"] == "Bundle" else ():
+            for entry in one.get("entry", ()) if one["resourceType"] == "Bundle" else ():
                 yield from resources_of(entry.get("resource"))
 
 
 def written() -> list[Named]:
     """Every expected output of the shipped mappings and of the golden trees, as files say it."""
-    paths = [*MAPPINGS.glob("*/examples/*.expected.json"), *(ROOT / "tests" / "golden").glob("*/*/2_to_ehr.json")]
+    paths = [*MAPPINGS.glob("*/examples/**/*.expected.json"), *(ROOT / "tests" / "golden").glob("*/*/2_to_ehr.json")]
     return [
         {"name": f"{path.relative_to(ROOT)} {number}", "resource": one}
         for path in sorted(paths)
@@ -58,17 +62,16 @@ def written() -> list[Named]:
 
 def mapped() -> list[Named]:
     """What the shipped mappings make now of the inputs of their examples, as it would be sent."""
-    loaded = Mappings.load(MAPPINGS, canonical=CANONICAL)
-    made = []
-    for expected in sorted(MAPPINGS.glob("*/examples/*.expected.json")):
-        if "resourceType" not in read(expected.read_bytes()):
-            continue
-        sent = read((expected.parent / f"{expected.name.partition('.')[0]}.input.json").read_bytes())
-        for one in resources_of(
-            [each for some in loaded.run(expected.parts[-3], sent).resources.values() for each in some]
-        ):
-            made.append({"name": f"{expected.parts[-3]}/{expected.name}", "resource": read_own(author(one))})
-    return made
+    return [
+        {"name": f"{opened.name}/{example.name}", "resource": read_own(author(one) if alone else write(one))}
+        for opened in shipped.shelf().opened
+        for example in examples(opened)[0]
+        for outcome in of_file(opened, example.input)
+        if isinstance(outcome, Made)
+        for alone in [outcome.result.kind == "none"]
+        for entry in outcome.result.entries
+        for one in resources_of(entry.resource)
+    ]
 
 
 def refused(found: list[Named]) -> list[str]:

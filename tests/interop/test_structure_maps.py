@@ -19,7 +19,7 @@ from peerfhir.mapping.shelf import Opened, look
 from peerfhir.mapping.structure_map import structure_map
 from tests.interop import judges
 from tests.mapping import samples
-from tests.support.house import ROOT
+from tests.support import shipped
 from tests.support.mapping_folder import CANONICAL
 
 Json = Any
@@ -108,7 +108,7 @@ def generated() -> list[tuple[Opened, list[tuple[Json, Json]]]]:
 def test_exported_structure_maps_make_the_same_resources_in_medplum(record_property: Any) -> None:
     version = judges.version("@medplum/core")
     cases = generated()
-    for mapping in look(ROOT / "mappings", CANONICAL).opened:
+    for mapping in shipped.shelf().opened:
         pairs = list(typed(mapping))
         _, gaps = structure_map(mapping, CANONICAL)
         if all("fullUrl" in gap or "$ref" in gap or "$request" in gap for gap in gaps):

@@ -3,42 +3,16 @@ from __future__ import annotations
 import pytest
 
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
-from peerfhir.mapping.aside import Made
-from peerfhir.mapping.examples import examples
-from peerfhir.mapping.inputs import EXAMPLES_NOW, of_file
 from peerfhir.mapping.shelf import Opened, look
 from peerfhir.mapping.traced import Tracer
 from tests.mapping import samples
-from tests.support.house import ROOT
 from tests.support.mapping_folder import CANONICAL
-
-SHIPPED = look(ROOT / "mappings", CANONICAL).opened
 
 
 def opened(name: str) -> Opened:
     found = look(samples.DOCUMENTS, CANONICAL).find(name)
     assert found is not None
     return found
-
-
-@pytest.mark.parametrize("mapping", SHIPPED, ids=lambda one: one.name)
-def test_the_traced_build_gives_what_the_plain_build_gives_on_every_example(mapping: Opened) -> None:
-    tracer = Tracer(mapping.checked)
-    compared = 0
-    for example in examples(mapping)[0]:
-        if example.expected is None:
-            continue
-        for plain in of_file(mapping, example.input):
-            assert isinstance(plain, Made)
-            traced = tracer.run(plain.typed, EXAMPLES_NOW)
-            made = [one.outcome.value for one in traced.made]
-            entries = plain.result.entries
-            assert made == ([entry.resource for entry in entries] or [plain.result.values])
-            assert [one.full_url for one in traced.made if one.full_url] == [
-                entry.full_url for entry in entries if entry.full_url
-            ]
-            compared += 1
-    assert compared
 
 
 def test_both_builds_agree_on_records_with_gaps_and_many_items() -> None:

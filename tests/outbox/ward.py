@@ -31,8 +31,9 @@ from peerfhir.records import consents, encounters, outcomes, people, referrals
 from peerfhir.records.database import reading, writing
 from peerfhir.records.owed import OwedRow, owe_row
 from peerfhir.records.schema import outbox_message
-from tests.adapters.making import CANONICAL, PROGRAM, Maker
+from tests.adapters.making import PROGRAM, Maker
 from tests.support.owing import endpoint_at
+from tests.support.shipped import mappings as mappings_that_ship
 
 MAPPINGS = Path(__file__).parents[2] / "mappings"
 CHART = frozenset({"Encounter", "DocumentReference", "Procedure", "Observation", "QuestionnaireResponse"})
@@ -43,7 +44,7 @@ ENDPOINT = endpoint_at("https://ehr.example.org/fhir", id="open", program=PROGRA
 @cache
 def shipped() -> Mappings:
     """The mappings of the house, checked once."""
-    return Mappings.load(MAPPINGS, canonical=CANONICAL)
+    return mappings_that_ship()
 
 
 @dataclass

@@ -11,9 +11,11 @@ from peerfhir.fhir.fhirpath.parser import Call, Expression, children
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping.examples import Example
 from peerfhir.mapping.inputs import EXAMPLES_NOW, Given, records
+from peerfhir.mapping.outcomes import Trace
 from peerfhir.mapping.outline import Written
+from peerfhir.mapping.review_table import code_maps
 from peerfhir.mapping.shelf import Opened
-from peerfhir.mapping.traced import Trace, Tracer
+from peerfhir.mapping.traced import Tracer
 
 _WITH_RESOURCE = ("identity", "head")
 
@@ -80,12 +82,12 @@ class _Tally:
             for _, one in made.outcome.walk():
                 self._note(one.kind, one.rule.address, str(one.rule.mark), one.is_there)
         self._iif |= trace.chosen
+        self._branches |= trace.decided
         for name, codes in trace.used.items():
             self._used.setdefault(name, set()).update(codes)
 
     def _note(self, kind: str, address: str, mark: str, there: bool) -> None:
         if kind == "if":
-            self._branches.add((mark, there))
             self._seen.add((address, mark))
         elif kind == "each" and there:
             self._seen.add((f"{address}.$each", ""))
@@ -136,7 +138,10 @@ class _Tally:
 
     def _looked_up(self) -> tuple[tuple[int, int], tuple[tuple[str, str], ...]]:
         every, unused = 0, []
+        read = {name for rule in self._opened.rules for one in rule.expressions for name in code_maps(one)}
         for name, table in self._opened.checked.scope.tables.items():
+            if name not in read:
+                continue
             entries = getattr(table, "entries", {})
             wanted = list(entries)
             used = self._used.get(name, set())

@@ -11,9 +11,10 @@ from peerfhir.config import Mark
 from peerfhir.config import Node as Yaml
 from peerfhir.mapping.fields import Field, Fields
 from peerfhir.mapping.inputs import Given
+from peerfhir.mapping.outcomes import Outcome, Trace
 from peerfhir.mapping.outline import Written
 from peerfhir.mapping.shelf import Opened
-from peerfhir.mapping.traced import Outcome, Trace, Tracer
+from peerfhir.mapping.traced import Tracer
 
 Json = Any
 MASK = "(masked)"

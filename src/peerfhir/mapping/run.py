@@ -88,7 +88,7 @@ class Result:
                 made["request"] = dict(entry.request)
             entries.append(made)
         kind = "collection" if self.kind == "none" else self.kind
-        return {"resourceType": "Bundle", "type": kind, "entry": entries}
+        return {"resourceType": "Bundle", "type": kind, **({"entry": entries} if entries else {})}
 
 
 class Program:

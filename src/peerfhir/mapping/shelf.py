@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from peerfhir.errors import MappingFailed
 from peerfhir.mapping.catalogue import Loaded, survey
 from peerfhir.mapping.check import Checked
 from peerfhir.mapping.document import Document
+from peerfhir.mapping.instruments import Form
 from peerfhir.mapping.outline import Written, outline
 from peerfhir.mapping.problems import Problem
 from peerfhir.mapping.run import Program
@@ -127,9 +129,18 @@ def canonical_of(folder: Path) -> str:
     return (given or DEFAULT_CANONICAL).rstrip("/")
 
 
-def look(folder: Path, canonical: str) -> Shelf:
-    """Read and check every document below `folder`; nothing is raised for what is wrong in them."""
-    found = survey(folder, canonical=canonical)
+def wants_instruments(folder: Path) -> bool:
+    """Whether some document below `folder` names an instrument; reading them takes longer than the check itself."""
+    documents = (path for path in folder.rglob("*.yaml") if "examples" not in path.parts)
+    return any(b"$questionnaire" in data or b"instrument:" in data for data in map(Path.read_bytes, documents))
+
+
+def look(folder: Path, canonical: str, instruments: Mapping[str, Form] | None = None) -> Shelf:
+    """Read and check every document below `folder`; nothing is raised for what is wrong in them.
+
+    instruments  the questionnaires that mappings may name
+    """
+    found = survey(folder, canonical=canonical, instruments=instruments)
     files = []
     for label, kind in found.paths.items():
         path = folder / Path(label).relative_to(Path(label).parts[0])

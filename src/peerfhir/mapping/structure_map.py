@@ -125,6 +125,10 @@ def _repeats(node: Yaml) -> bool:
 
 
 def _resource(writer: Writer, name: str, node: Yaml, at: At) -> list[Rule]:
+    unsaid = next((one for one in ("$rows", "$questionnaire", "$use") if one in node.value), None)
+    if unsaid is not None:
+        return writer.gap(node.mark, name, f"{unsaid} cannot be said")
+
     def inside(here: At) -> list[Rule]:
         entry, made = writer.fresh("e"), writer.fresh("r")
         kind = str(node.value["resourceType"].value)

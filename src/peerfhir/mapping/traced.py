@@ -3,85 +3,42 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from peerfhir.fhir.fhirpath.compile import ROOT_PLACE, runtime
+from peerfhir.fhir.fhirpath.made import ENVIRONMENT
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
-from peerfhir.mapping import values
+from peerfhir.mapping import primitives, values
+from peerfhir.mapping.answers import Answering, extracted
 from peerfhir.mapping.check import Checked
 from peerfhir.mapping.evaluation import Run as Turns
 from peerfhir.mapping.identity import seed
+from peerfhir.mapping.outcomes import Below, Json, Made, Outcome, Trace
 from peerfhir.mapping.resources import SEEDS
-from peerfhir.mapping.tree import Const, Each, If, Items, Leaf, Let, Node, Resource, Rule, Struct, is_dynamic
+from peerfhir.mapping.tree import (
+    Answers,
+    Const,
+    Each,
+    Extract,
+    If,
+    Items,
+    Leaf,
+    Let,
+    Node,
+    Pair,
+    Resource,
+    Rule,
+    Struct,
+    is_dynamic,
+    is_paired,
+)
 
-Json = Any
-Path = tuple[str | int, ...]
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What one node gave.
-
-    kind   constant, expression, structure, list, each, if or let
-    value  None when it is absent; a list for a list, and for an expression with many values
-    alive  whether an expression below it gave something
-    why    for what is absent: empty, hollow (all its expressions are empty), false (its $if) or none (its $each)
-    below  what stands inside, each with its key, its place in a list, or None when it passes its value on
-    span   in a list: how many items it gave
-    turns  the positions of the $each around it, outermost first
-    """
-
-    rule: Rule
-    kind: str
-    value: Json | None
-    alive: bool = False
-    why: str = ""
-    below: list[tuple[str | int | None, Outcome]] = field(default_factory=list)
-    span: int = 0
-    turns: tuple[int, ...] = ()
-
-    @property
-    def is_there(self) -> bool:
-        return self.value is not None and self.value != []
-
-    def walk(self, path: Path = ()) -> Iterator[tuple[Path, Outcome]]:
-        """Itself and everything below it, with paths from here in the output; what is absent ends its branch."""
-        yield path, self
-        if self.is_there or self.kind in ("each", "if", "let"):
-            for step, one in self.below:
-                yield from one.walk(path if step is None else (*path, step))
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """One resource of a traced run: its name in the document, how manieth of that name, and what its nodes gave."""
-
-    name: str
-    at: int
-    full_url: str | None
-    request: Mapping[str, Json]
-    outcome: Outcome
-
-
-@dataclass(frozen=True)
-class Trace:
-    """One record, mapped with every step kept.
-
-    made      the resources in document order; for a from-fhir mapping the one record
-    control   the outcomes of $each, $if and $let around resources, by the resource's name
-    used      code map -> the local codes that were looked up ("" for no value)
-    chosen    (expression's place, branch) of every iif that was decided
-    """
-
-    made: tuple[Made, ...]
-    control: tuple[tuple[str, Outcome], ...]
-    used: Mapping[str, frozenset[str]]
-    chosen: frozenset[tuple[str, int, bool]]
+__all__ = ["Made", "Outcome", "Trace", "Tracer"]
 
 
 class Tracer:
@@ -90,7 +47,9 @@ class Tracer:
     def __init__(self, checked: Checked) -> None:
         self._checked = checked
         self._codes: dict[int, Any] = {}
-        self._names = {**runtime(checked.scope), **values.RUNTIME}
+        self._names: dict[str, Any] = {**runtime(checked.scope), **values.RUNTIME}
+        forms = [(at, form) for at, form in enumerate(checked.forms.values()) if form.id in checked.instruments]
+        self._names |= {f"q_{at}": Answering(form) for at, form in forms}
         for at, name in enumerate(checked.heads):
             self._names[SEEDS.format(at)] = seed(checked.document.id, name)
 
@@ -145,6 +104,7 @@ class _Walk:
         self._names = names
         self._used: dict[str, set[str]] = {}
         self._chosen: set[tuple[str, int, bool]] = set()
+        self._decided: set[tuple[str, bool]] = set()
         self._made: list[Made] = []
         self._control: list[tuple[str, Outcome]] = []
         self._address = ""
@@ -152,6 +112,7 @@ class _Walk:
         names[ROOT_PLACE] = typed
         names["run"] = Turns(now)
         names["g_chosen"] = self._choose
+        names[ENVIRONMENT] = replace(names[ENVIRONMENT], now=now)
         for name, table in checked.scope.tables.items():
             place = next((key for key, value in names.items() if value == table.translate), None)
             if place is not None:
@@ -169,12 +130,14 @@ class _Walk:
 
     def trace(self) -> Trace:
         template = self._checked.template
+        for rule, place, code, _ in template.names:
+            self._names[place] = self._eval(code, rule)
         if template.record is not None:
             self._made.append(Made("record", 0, None, {}, self._struct(template.record, always=True)))
         for resource in template.resources:
             self._resource(resource, resource.body)
         used = {name: frozenset(codes) for name, codes in self._used.items()}
-        return Trace(tuple(self._made), tuple(self._control), used, frozenset(self._chosen))
+        return Trace(tuple(self._made), tuple(self._control), used, frozenset(self._chosen), frozenset(self._decided))
 
     # --- resources ------------------------------------------------------------------------------------------------
 
@@ -200,6 +163,16 @@ class _Walk:
                 request = {key: self._eval(code, resource.rule) for key, code in resource.request}
                 at = sum(one.name == resource.name for one in self._made)
                 self._made.append(Made(resource.name, at, url, request, found))
+                if resource.extract is not None:
+                    self._extract(resource, resource.extract, found, url)
+
+    def _extract(self, resource: Resource, extract: Extract, response: Outcome, url: str | None) -> None:
+        parts = [self._eval(code, resource.rule) for code in extract.parts]
+        seeded = self._names[extract.seed]
+        found = self._names[extract.form].observations(response.value, url, seeded, parts, extract.mode)
+        name = f"{resource.name}.$extract"
+        for at, (_, one, place, request) in enumerate(extracted(name, found, bool(resource.request))):
+            self._made.append(Made(name, at, place, request, Outcome(resource.rule, "constant", one)))
 
     # --- control --------------------------------------------------------------------------------------------------
 
@@ -227,7 +200,9 @@ class _Walk:
         return Outcome(node.rule, "let", given, alive=False)
 
     def _holds(self, node: If) -> bool:
-        return self._eval(node.code, node.rule) is True
+        holds = self._eval(node.code, node.rule) is True
+        self._decided.add((str(node.rule.mark), holds))
+        return holds
 
     # --- values ---------------------------------------------------------------------------------------------------
 
@@ -241,6 +216,8 @@ class _Walk:
                 return self._struct(node)
             case Items():
                 return self._list(node)
+            case Answers():
+                return self._answers(node)
             case Let():
                 self._let(node)
                 inner = self._value(node.body)
@@ -270,7 +247,7 @@ class _Walk:
         return Outcome(node.rule, "expression", value if there else None, there, why, turns=tuple(self._turns))
 
     def _struct(self, node: Struct, *, always: bool = False) -> Outcome:
-        below: list[tuple[str | int | None, Outcome]] = [(key, self._value(child)) for key, child in node.entries]
+        below: Below = [part for key, child in node.entries for part in self._parts(key, child)]
         alive = any(one.alive for _, one in below)
         there = always or node.keep or not is_dynamic(node) or alive
         value = {key: one.value for key, one in below if one.value is not None} if there else None
@@ -282,6 +259,77 @@ class _Walk:
         return Outcome(
             node.rule, "structure", value, alive or (there and node.keep), why, below, turns=tuple(self._turns)
         )
+
+    def _parts(self, key: str, node: Node) -> Below:
+        """The value of an element, and what stands beside it under `_name`."""
+        if not is_paired(node):
+            return [(key, self._value(node))]
+        value, extra = self._pair(node)
+        return [(key, value), (f"_{key}", extra)] if extra.value is not None else [(key, value)]
+
+    def _pair(self, node: Node) -> tuple[Outcome, Outcome]:
+        nothing = Outcome(node.rule, "constant", None)
+        match node:
+            case Pair():
+                value = self._value(node.value) if node.value is not None else nothing
+                extra = self._value(node.extra) if node.extra is not None else nothing
+                if node.absent is not None and value.value is None:
+                    gap = primitives.absent(extra.value, node.absent)
+                    return value, Outcome(node.rule, "constant", gap, alive=True)
+                return value, extra
+            case Items():
+                pairs = [pair for child in node.nodes for pair in self._pairs(child)]
+                made = [primitives.present([one.value for one in side]) for side in zip(*pairs, strict=True)] or [
+                    None
+                ] * 2
+                alive = any(one.alive for pair in pairs for one in pair)
+                below: Below = [(at, one) for at, (one, _) in enumerate(pairs)]
+                return (
+                    Outcome(node.rule, "list", made[0], alive, "" if made[0] else "hollow", below),
+                    Outcome(node.rule, "list", made[1], alive),
+                )
+            case Let():
+                self._let(node)
+                return self._pair(node.body)
+            case If():
+                return self._pair(node.body) if self._holds(node) else (nothing, nothing)
+        return self._value(node), nothing
+
+    def _pairs(self, node: Node) -> list[tuple[Outcome, Outcome]]:
+        """The pairs that one item of a list gives: those with a value, or something beside it."""
+        match node:
+            case Each():
+                found = []
+                for at, item in enumerate(self._items_of(node)):
+                    with self._turn(node, at, item):
+                        found += self._pairs(node.body)
+                return found
+            case If():
+                return self._pairs(node.body) if self._holds(node) else []
+            case Let():
+                self._let(node)
+                return self._pairs(node.body)
+            case Leaf(many=True):
+                given = self._leaf(node).value or []
+                gap = Outcome(node.rule, "constant", None)
+                return [(Outcome(node.rule, "expression", one, True), gap) for one in given]
+        pair = self._pair(node)
+        return [pair] if any(one.value is not None for one in pair) else []
+
+    def _answers(self, node: Answers) -> Outcome:
+        """The items of a QuestionnaireResponse; each answer is a rule of its own."""
+        given, below = [], []
+        for answer in node.answers:
+            found: list[Any] = []
+            for code, many in answer.codes:
+                value = self._eval(code, answer.rule)
+                found += value if many else [value]
+            given.append((answer.link_id, found, answer.number, answer.absent))
+            there = [one for one in found if one is not None and one != ""]
+            told = Outcome(answer.rule, "expression", there or None, bool(there), "" if there else "empty")
+            below.append((None, told))
+        made = self._names[node.form].items(given)
+        return Outcome(node.rule, "list", made, made is not None, "" if made else "hollow", [*below])
 
     def _list(self, node: Items) -> Outcome:
         made: list[Json] = []
