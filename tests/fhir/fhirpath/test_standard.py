@@ -129,6 +129,47 @@ def test_numbers_texts_and_times_follow_the_standard(text: str, expected: list[A
     assert value(text) == expected
 
 
+def test_repeat_meets_types_that_have_other_names() -> None:
+    answered = {
+        "resourceType": "QuestionnaireResponse",
+        "item": [{"linkId": "a", "answer": [{"valueBoolean": True, "item": [{"linkId": "b"}]}]}, {"linkId": "c"}],
+    }
+    assert value("repeat(answer | item).linkId", answered) == ["a", "c", "b"]
+    assert value(
+        "(QuestionnaireResponse | repeat(answer | item)).select(item.linkId.isDistinct()).allTrue()", answered
+    ) == [True]
+    assert refused("repeat(answr | item)", "QuestionnaireResponse") == "PM111"
+    assert refused("repeat(" * 30 + "itm" + ")" * 30, "QuestionnaireResponse") == "PM111"
+
+
+def test_a_reference_says_what_it_points_to() -> None:
+    for text, kind in (("Patient/1", True), ("https://h.example/fhir/Group/1/_history/2", False)):
+        task = {"resourceType": "Task", "for": {"reference": text}}
+        assert value("for.resolve() is Patient", task) == [kind]
+        assert value("for.where(resolve() is Patient).exists()", task) == [kind]
+        assert value("for.where(resolve().is(Patient)).exists()", task) == [kind]
+    assert value("for.resolve() is Patient", {"resourceType": "Task", "for": {"reference": "urn:uuid:1"}}) == []
+    assert value("for.resolve() is Patient", {"resourceType": "Task", "for": {"type": "Patient", "display": "x"}}) == [
+        True
+    ]
+
+
+def test_a_union_may_begin_with_other_types() -> None:
+    text = "Patient.name.family | Practitioner.name.family | RelatedPerson.name.family"
+    assert value(text, PATIENT) == ["B"]
+    assert refused("Practitioner.name", "Patient") == "PM111"
+
+
+def test_the_item_of_the_questionnaire_is_that_of_the_answer() -> None:
+    asked = {"resourceType": "Questionnaire", "item": [{"linkId": "g", "item": [{"linkId": "a", "text": "How?"}]}]}
+    answered = {"resourceType": "QuestionnaireResponse", "item": [{"linkId": "a"}]}
+    item = MODEL.step([Item(answered, "QuestionnaireResponse")], "item")[0]
+    scope = Scope(Static(("QuestionnaireResponseItem",), "one", sure=False), r4(), strict=False, dialect=SDC)
+    found = path("%qitem.text & %context.linkId", scope, MODEL)(item, Environment(MODEL, questionnaire=asked))
+    assert found == ["How?a"]
+    assert path("%qitem", scope, MODEL)(item, Environment(MODEL, questionnaire={"item": []})) == []
+
+
 def test_references_are_resolved_within_the_resource_and_the_bundle_only() -> None:
     task = "entry.resource.ofType(Task)"
     assert value(f"{task}.for.resolve().active", CHART) == [True]

@@ -25,7 +25,7 @@ def _of_one_type(base: Values) -> list[Value]:
 def total(base: Values) -> Value:
     """sum(): nothing of nothing, since an unanswered form has no score."""
     if base and all(type(value) is Decimal for value in base):
-        return arithmetic.exact(lambda *numbers: reduce(EXACT.add, numbers), *base)
+        return arithmetic.exact(reduce, EXACT.add, base)
     values = _of_one_type(base)
     if values and type_of(values[0]) not in ("Integer", "Decimal", "Quantity"):
         raise misfit("sum() needs numbers or quantities")

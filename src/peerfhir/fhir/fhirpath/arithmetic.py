@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 from peerfhir.fhir.fhirpath import temporal, units
 from peerfhir.fhir.fhirpath.model import Quantity, Value, type_of
@@ -84,10 +85,10 @@ def over(left: Value, right: Value) -> Value:
     return value if is_number(left) and is_number(right) else Quantity(value, _joined(one.unit, "/", other.unit))
 
 
-def exact(way: Callable[..., Decimal], *numbers: int | Decimal) -> Decimal:
+def exact(way: Callable[..., Decimal], *numbers: Any) -> Decimal:
     """A step of decimal arithmetic. Raises EvaluationProblem where its result has too many digits."""
     try:
-        return way(*(Decimal(number) for number in numbers))
+        return way(*numbers)
     except ArithmeticError:
         raise misfit("the result of this arithmetic has too many digits") from None
 

@@ -79,6 +79,7 @@ class Emitter:
         self.defined: Mapping[str, tuple[str, Static]] = {}
         self.defines = False
         self.in_union = False  # a path of another type gives nothing there: A.x | B.y is written for both
+        self.tolerant = False  # looks for types alone: what it makes is thrown away
         self._fresh = 0
 
     @property
@@ -234,6 +235,8 @@ class Emitter:
         if not static.kinds:
             return base
         known = below(self.scope, static, node.name)
+        if known is None and self.tolerant:
+            return Made(empty_list(), EMPTY, "list")
         if known is None:
             raise self._unknown(node, static)
         if static.shape is not None:

@@ -58,7 +58,7 @@ def round_off(value: Value, digits: Value = None) -> Decimal:
 
 
 def _in_places(places: int, rounding: str) -> Callable[[Decimal], Decimal]:
-    return lambda number: number.quantize(Decimal(1).scaleb(-places), rounding, EXACT)
+    return lambda number: Decimal(number).quantize(Decimal(1).scaleb(-places), rounding, EXACT)
 
 
 def exp(value: Value) -> Decimal:

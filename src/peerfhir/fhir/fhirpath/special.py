@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from peerfhir.fhir.fhirpath.emitter import Emitter
 
 _TAKEN = frozenset(("context", "resource", "rootResource", "source", "ucum", "sct", "loinc", "systems"))
+_STEPS = 6  # of a search that finds other types at each step: item, answer, item ...
 _NUMBER = frozenset(("number",))
 _TRANSLATED = frozenset(("String", "Boolean", "Integer", "Coding"))
 
@@ -138,13 +139,25 @@ def _systems(base: Made) -> Made:
 
 
 def _repeat(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:
-    names, found = _project(emitter, node.arguments[0], _systems(base))
-    if is_known(found.type) and not set(found.type.kinds) <= set(base.type.kinds):
-        # what is found is searched again: the types grow until nothing is new
-        both = replace(_systems(base), type=joined(base.type, found.type))
-        names, found = _project(emitter, node.arguments[0], both)
+    inner = replace(_systems(base), type=_reached(emitter, node.arguments[0], _systems(base)))
+    names, found = _project(emitter, node.arguments[0], inner)
     code = call("repeat", listed(base), function_of(names, listed(found)))
     return Made(code, found.type.as_card("many"), "list")
+
+
+def _reached(emitter: Emitter, node: Expression, base: Made) -> Static:
+    """The types that a projection meets when what it finds is searched again; a name may mean nothing in some."""
+    static = base.type
+    if emitter.tolerant:  # inside another search for types: one look is enough
+        return static
+    emitter.tolerant = True
+    for _ in range(_STEPS):
+        found = _project(emitter, node, replace(base, type=static))[1].type
+        if set(found.kinds) <= set(static.kinds):
+            break
+        static = joined(static, found)
+    emitter.tolerant = False
+    return static
 
 
 def _sort(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:
