@@ -141,7 +141,8 @@ def unchecked(server: Served) -> Iterator[Served]:
 def serve_unchecked(config: Path) -> None:
     from peerfhir.access.scopes import parse
     from peerfhir.gateway import door
-    from peerfhir.wiring import House, serve_web
+    from peerfhir.serving import serve_web
+    from peerfhir.wiring import House
 
     anyone = door.Caller("bench", PROGRAM, parse("system/*.cruds"), endpoint=ENDPOINT)
     door.caller = lambda request: anyone  # before the server forks: every process has it

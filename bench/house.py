@@ -77,6 +77,7 @@ def served(prepare: Callable[[House], None] | None = None) -> Iterator[Served]:
 
     prepare  fills the database before the server starts
     """
+    from peerfhir.operators import Operator
     from peerfhir.records.database import journal
     from peerfhir.wiring import House
 
@@ -95,7 +96,7 @@ def served(prepare: Callable[[House], None] | None = None) -> Iterator[Served]:
     }
     house = House.open(folder / "config", ours)
     house.migrate()
-    ident, secret = house.add_client("bench", "system/*.cruds", endpoint=ENDPOINT)
+    ident, secret = Operator(house).add_client("bench", "system/*.cruds", endpoint=ENDPOINT)
     mode = journal(house.engine)
     if prepare is not None:
         prepare(house)

@@ -20,6 +20,7 @@ from peerfhir.mapcommands import commands as map_commands
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from peerfhir.operators import Operator
     from peerfhir.wiring import House
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -78,6 +79,12 @@ def _house(config: Path) -> House:
     return House.open(config, os.environ)
 
 
+def _operator(config: Path) -> Operator:
+    from peerfhir.operators import Operator
+
+    return Operator(_house(config))
+
+
 @app.command()
 def version() -> None:
     """Say the version."""
@@ -89,7 +96,7 @@ def version() -> None:
 @app.command()
 def init(config: Config = DEFAULT_CONFIG) -> None:
     """Make the secret key and the database that config/ names, where they are not there yet."""
-    from peerfhir.wiring import make_secret
+    from peerfhir.serving import make_secret
 
     if not (config / "peerfhir.yaml").exists():
         typer.echo(f"{config / 'peerfhir.yaml'} is not there; start from the config/ of the repository.", err=True)
@@ -105,9 +112,9 @@ def init(config: Config = DEFAULT_CONFIG) -> None:
 @app.command()
 def check(config: Config = DEFAULT_CONFIG) -> None:
     """Check settings, endpoints, mappings, instruments and the database; start nothing."""
-    house = _house(config)
-    house.check()
-    for line in house.report():
+    operator = _operator(config)
+    operator.house.check()
+    for line in operator.report():
         typer.echo(line)
 
 
@@ -119,7 +126,7 @@ def serve(
     with_worker: Annotated[bool, typer.Option("--with-worker", help="Run the worker beside it.")] = False,
 ) -> None:
     """Answer at the doors."""
-    from peerfhir.wiring import serve_web
+    from peerfhir.serving import serve_web
 
     house = _house(config)
     house.migrate_if_new()
@@ -153,7 +160,7 @@ def practice(
     gateway: Annotated[str, typer.Option(help="Address of the peer program's gateway.")] = "http://127.0.0.1:8080",
 ) -> None:
     """Run the practice hospital. Its keys are read from PRACTICE_CLIENT_ID, PRACTICE_SECRET and the like."""
-    from peerfhir.wiring import serve_practice
+    from peerfhir.serving import serve_practice
 
     serve_practice(folder, mood, port, gateway, os.environ)
 
@@ -199,13 +206,13 @@ def clients_add(
     if jwks is not None and not jwks.is_file():
         typer.echo(f"{jwks} is not there.", err=True)
         raise typer.Exit(2)
-    house = _house(config)
-    ident, secret = house.add_client(
+    operator = _operator(config)
+    ident, secret = operator.add_client(
         name, scope, program=program, endpoint=endpoint, jwks=jwks.read_bytes() if jwks else None
     )
     typer.echo(f"client_id     {ident}")
     typer.echo(f"client_secret {secret}" if secret else "client_secret none: it signs with its key (private_key_jwt)")
-    typer.echo(f"token_url     {house.settings.base_url}/oauth/token")
+    typer.echo(f"token_url     {operator.house.settings.base_url}/oauth/token")
     if secret:
         typer.echo("The secret is not kept and cannot be shown again.")
 
@@ -217,7 +224,7 @@ def clients_list(config: Config = DEFAULT_CONFIG) -> None:
         ("id", "program", "name", "endpoint", "scopes", "state"),
         (
             (c.id, c.program_id, c.name, c.endpoint or "-", str(c.scopes), "revoked" if c.revoked_at else "active")
-            for c in _house(config).list_clients()
+            for c in _operator(config).list_clients()
         ),
     )
 
@@ -225,7 +232,7 @@ def clients_list(config: Config = DEFAULT_CONFIG) -> None:
 @clients.command("revoke")
 def clients_revoke(client_id: str, config: Config = DEFAULT_CONFIG) -> None:
     """End a client; its tokens are refused within a second."""
-    if not _house(config).revoke_client(client_id):
+    if not _operator(config).revoke_client(client_id):
         typer.echo("There is no active client of that id.", err=True)
         raise typer.Exit(1)
     typer.echo("revoked")
@@ -245,7 +252,7 @@ def users_add(
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Add someone who may sign in; a password is made and shown once. A peer joins the roster with it."""
-    ident, password = _house(config).add_user(
+    ident, password = _operator(config).add_user(
         login, role, display or login.title(), program=program, languages=languages, services=services,
         credential_until=credential_until,
     )  # fmt: skip
@@ -261,7 +268,7 @@ def users_list(config: Config = DEFAULT_CONFIG) -> None:
         ("id", "program", "login", "role", "state"),
         (
             (u.id, u.program_id, u.login, u.role, "revoked" if u.revoked_at else "active")
-            for u in _house(config).list_users()
+            for u in _operator(config).list_users()
         ),
     )
 
@@ -275,19 +282,19 @@ def inbox_list(
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """List received messages, newest first, without content."""
-    _print_rows(_house(config).inbox_list(state))
+    _print_rows(_operator(config).inbox_list(state))
 
 
 @inbox.command("show")
 def inbox_show(message_id: str, config: Config = DEFAULT_CONFIG) -> None:
     """Show one received message: where it came from and what became of it."""
-    _print_one(_house(config).inbox_show(message_id))
+    _print_one(_operator(config).inbox_show(message_id))
 
 
 @inbox.command("rerun")
 def inbox_rerun(message_id: str, config: Config = DEFAULT_CONFIG) -> None:
     """Process a parked message again, from the bytes that were kept."""
-    _house(config).inbox_rerun(message_id)
+    _operator(config).inbox_rerun(message_id)
     typer.echo("it will be processed again")
 
 
@@ -299,7 +306,7 @@ def outbox_list(
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """List what is owed, newest first, without content."""
-    _print_rows(_house(config).outbox_list(state))
+    _print_rows(_operator(config).outbox_list(state))
 
 
 @outbox.command("show")
@@ -309,7 +316,7 @@ def outbox_show(
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Show one message with its attempts, its form and the consent it goes out under."""
-    _print_one(_house(config).outbox_show(message_id, body=body))
+    _print_one(_operator(config).outbox_show(message_id, body=body))
 
 
 @outbox.command("rerun")
@@ -321,13 +328,13 @@ def outbox_rerun(
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Owe a parked message again; consent is asked again before it leaves."""
-    typer.echo(f"owed again as {_house(config).outbox_rerun(message_id, pinned=pinned)}")
+    typer.echo(f"owed again as {_operator(config).outbox_rerun(message_id, pinned=pinned)}")
 
 
 @app.command()
 def trace(identifier: str, config: Config = DEFAULT_CONFIG) -> None:
     """Follow one referral through: by its id, its number (PF-000123), its Task's id or a message's id."""
-    lines = _house(config).trace(identifier)
+    lines = _operator(config).trace(identifier)
     if not lines:
         typer.echo("Nothing of that id is known here.", err=True)
         raise typer.Exit(1)

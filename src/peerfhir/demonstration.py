@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from peerfhir.errors import BadConfiguration, Fault
+from peerfhir.operators import Operator
 from peerfhir.pathway.people import Actor, Peer, Person, Tag, Wishes
 from peerfhir.pathway.referral import Referral
 from peerfhir.pathway.vocabulary import Modality, Role, ServiceType, Status, TaskStatus
@@ -22,7 +23,8 @@ from peerfhir.practice.people import MARK
 from peerfhir.practice.stage import NotReady, Stage, free_port
 from peerfhir.practice.visitor import PageRefused, Unanswered
 from peerfhir.practice.walk import Cast, Stuck, Walk
-from peerfhir.wiring import House, make_secret
+from peerfhir.serving import make_secret
+from peerfhir.wiring import House
 
 MARKER = ".made-by-peerfhir-try"
 ENDPOINT = "general-hospital"
@@ -205,12 +207,12 @@ class Demonstration:
 
     def _people(self, house: House, program: str) -> tuple[str, str]:
         """Staff, a roster of four, two people who come by themselves, and the engineer's tool."""
-        self.passwords["rosa"] = house.add_user("rosa", "coordinator", "Rosa", program=program)[1]
+        self.passwords["rosa"] = Operator(house).add_user("rosa", "coordinator", "Rosa", program=program)[1]
         for peer in _roster(program):
             login = peer.display.split()[0].lower()
-            self.passwords[login] = house.add_peer(login, peer)[1]
+            self.passwords[login] = Operator(house).add_peer(login, peer)[1]
         self._companions(house, program)
-        ident, secret = house.add_client("integration-desk", "admin", program=program)
+        ident, secret = Operator(house).add_client("integration-desk", "admin", program=program)
         return ident, secret or ""
 
     def _companions(self, house: House, program: str) -> None:
@@ -237,7 +239,9 @@ class Demonstration:
                 )
 
     def _practice_environment(self, house: House, program: str) -> dict[str, str]:
-        ident, secret = house.add_client("general-hospital", "system/*.cruds", program=program, endpoint=ENDPOINT)
+        ident, secret = Operator(house).add_client(
+            "general-hospital", "system/*.cruds", program=program, endpoint=ENDPOINT
+        )
         return {
             "PRACTICE_CLIENT_ID": ident,
             "PRACTICE_SECRET": secret or "",

@@ -16,6 +16,7 @@ from peerfhir import logs
 from peerfhir.fhir.labels import Labels
 from peerfhir.fhir.writer import write
 from peerfhir.inbox import process
+from peerfhir.operators import Operator
 from peerfhir.outbox import render
 from peerfhir.portal import notes
 from peerfhir.practice import people
@@ -187,8 +188,8 @@ def test_no_word_about_a_person_is_where_operators_look(
         "addresses at the hospital": "\n".join(one.path for one in loop.ward.served.answered),
         "process arguments": "\n".join(arguments()),
         "what is kept beside messages": "\n".join(beside_messages(loop)),
-        "the trace": "\n".join(loop.house.trace(walk.referral_id)),
-        "lists of messages": repr((loop.house.inbox_list(None), loop.house.outbox_list(None))),
+        "the trace": "\n".join(Operator(loop.house).trace(walk.referral_id)),
+        "lists of messages": repr((Operator(loop.house).inbox_list(None), Operator(loop.house).outbox_list(None))),
     } | {
         path: exchange(loop.gateway.url, "GET", path).body.decode()
         for path in ("/metrics", "/healthz", "/readyz", "/.well-known/smart-configuration", "/fhir/metadata", "/nowhere")

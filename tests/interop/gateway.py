@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from peerfhir.operators import Operator
 from peerfhir.wiring import House, Worker
 from tests.support.caller import Caller, exchange
 from tests.support.house import ROOT, SECRET
@@ -60,7 +61,7 @@ def running(folder: Path, *, scope: str = "system/*.cruds") -> Iterator[Gateway]
     }
     house = House.open(folder / "config", ours)
     house.migrate()
-    client_id, secret = house.add_client("interop", scope)
+    client_id, secret = Operator(house).add_client("interop", scope)
     worker = house.worker()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PEERFHIR_")} | ours
     process = subprocess.Popen(

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 
 from peerfhir.fhir.tables import metadata as fhir_tables
+from peerfhir.operators import Operator
 from peerfhir.pathway.referral import Referral
 from peerfhir.practice import orders, people
 from peerfhir.records import referrals
@@ -103,7 +104,7 @@ def opened(folder: Path, database_url: str) -> Iterator[Site]:
             ("county", "system/*.cruds", "county"),
             ("reader", "system/*.rs", "general"),
         ):
-            client_id, secret = house.add_client(name, scope, endpoint=endpoint)
+            client_id, secret = Operator(house).add_client(name, scope, endpoint=endpoint)
             made[name] = Caller(served.url, client_id, secret or "", scope)
         taken = made["general"].send("POST", "/fhir", order(1))
         assert taken.status == 200, taken.body

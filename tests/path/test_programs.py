@@ -15,6 +15,7 @@ from sqlalchemy import select
 from peerfhir.fhir.parameters import PARAMETERS
 from peerfhir.fhir.tables import fhir_resource
 from peerfhir.fhir.tables import metadata as fhir_tables
+from peerfhir.operators import Operator
 from peerfhir.practice.visitor import PageRefused, Visitor
 from peerfhir.records.database import reading
 from peerfhir.records.schema import inbox_message, outbox_message
@@ -66,8 +67,8 @@ def halves(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         for name, bay in bays.items():
             endpoint = f"{name}-hospital"
             passwords = people(house, name)
-            client = house.add_client(endpoint, "system/*.cruds", program=name, endpoint=endpoint)
-            desk = house.add_client(f"{name} desk", "admin system/*.r", program=name)
+            client = Operator(house).add_client(endpoint, "system/*.cruds", program=name, endpoint=endpoint)
+            desk = Operator(house).add_client(f"{name} desk", "admin system/*.r", program=name)
             ward = open_ward(folder / endpoint, bay, gateway.url, clock, "open", client, endpoint)
             stack.callback(ward.engine.dispose)
             loop = Loop(house, gateway, ward, worker, clock, passwords, name)

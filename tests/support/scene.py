@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from peerfhir.operators import Operator
 from peerfhir.pathway.people import Peer
 from peerfhir.pathway.vocabulary import Modality, ServiceType
 from peerfhir.practice.orders import Order
@@ -69,7 +70,7 @@ def running(
         worker = house.worker()
         stack.callback(worker.outbox.close)
         passwords = people(house, "riverside")
-        client = house.add_client(ENDPOINT, "system/*.cruds", endpoint=ENDPOINT if owed else None)
+        client = Operator(house).add_client(ENDPOINT, "system/*.cruds", endpoint=ENDPOINT if owed else None)
         ward = open_ward(folder / "hospital", bay, gateway.url, clock, mood, client)
         stack.callback(ward.engine.dispose)
         gateway.start(house.web())
@@ -125,7 +126,7 @@ def furnish(
 def people(house: House, program: str) -> dict[str, str]:
     """A coordinator and three invented peers; their passwords by login."""
     mark = mark_of(house, program)
-    passwords = {f"rosa{mark}": house.add_user(f"rosa{mark}", "coordinator", "Rosa", program=program)[1]}
+    passwords = {f"rosa{mark}": Operator(house).add_user(f"rosa{mark}", "coordinator", "Rosa", program=program)[1]}
     common = Peer(
         id="", program_id=program, display="", title="Certified Peer Specialist", age_band="30-49",
         languages=frozenset({"en", "es"}), modalities=frozenset(Modality), services=frozenset(ServiceType),
@@ -134,7 +135,7 @@ def people(house: House, program: str) -> dict[str, str]:
     )  # fmt: skip
     for order, name in enumerate(PEERS):
         peer = replace(common, display=f"{name.title()} K. {MARK}", load=Decimal(4 + order))
-        passwords[f"{name}{mark}"] = house.add_peer(f"{name}{mark}", peer)[1]
+        passwords[f"{name}{mark}"] = Operator(house).add_peer(f"{name}{mark}", peer)[1]
     return passwords
 
 
