@@ -12,7 +12,8 @@ import pytest
 
 from peerfhir.errors import MappingFailed
 from peerfhir.fhir import model
-from peerfhir.mapping.evaluation import MAX_TURNS, CarefulRun
+from peerfhir.fhir.fhirpath.problems import EvaluationProblem
+from peerfhir.mapping.evaluation import MAX_TURNS, CarefulRun, Run
 from peerfhir.mapping.registry import Mappings
 from peerfhir.mapping.run import Program, Result
 from tests.mapping import samples
@@ -321,3 +322,13 @@ resources:
     assert str(made["valueQuantity"]["value"]) == "4.50"
     assert made["valueQuantity"]["unit"] == "4.50 points"
     assert str(made["referenceRange"][0]["low"]["value"]) == "1.20"
+
+
+def test_work_on_one_record_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = iter([1.0, 1.2, 1.3])
+    monkeypatch.setattr("peerfhir.mapping.evaluation.time.thread_time", lambda: next(work))
+    run = Run()
+    run.turns([1])
+    run.turns([1])
+    with pytest.raises(EvaluationProblem, match="seconds of work"):
+        run.turns([1])
