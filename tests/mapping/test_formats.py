@@ -149,7 +149,9 @@ def test_moments_at_the_ends_of_the_calendar_are_told_and_do_not_break() -> None
     assert local().show("2016-12-31T23:59:60Z") == "2016-12-31 17:59"
 
 
-@pytest.mark.parametrize("name", ["America/Chicag", "", "../../etc/passwd", "/etc/passwd", "America", "a\x00b"])
+@pytest.mark.parametrize(
+    "name", ["America/Chicag", "", "../../etc/passwd", "/etc/passwd", "America", "a\x00b", "localtime", "right/UTC"]
+)
 def test_a_zone_that_is_not_known_is_none(name: str) -> None:
     assert zones.named(name) is None
 

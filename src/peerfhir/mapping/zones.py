@@ -51,6 +51,8 @@ def named(name: str, ambiguous: str = "error") -> Zone | None:
 
 @lru_cache(maxsize=64)
 def _zone(name: str) -> ZoneInfo | None:
+    if name in ("localtime", "posixrules", "Factory") or name.startswith(("posix/", "right/")):
+        return None  # of one machine, or with another count of seconds
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of the zones, or a path out of it
