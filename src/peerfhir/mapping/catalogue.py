@@ -21,6 +21,7 @@ from peerfhir.mapping.instruments import Form
 from peerfhir.mapping.libraries import Library, imported, with_libraries
 from peerfhir.mapping.overlay import Loss, Overlay
 from peerfhir.mapping.problems import Problem, Problems, Texts
+from peerfhir.mapping.profiles import Json, Outlines
 from peerfhir.mapping.run import Program
 from peerfhir.mapping.syntax import opened
 
@@ -62,15 +63,21 @@ class Survey:
 
 
 def survey(
-    root: Path, *, canonical: str, instruments: Mapping[str, Form] | None = None, folder: Folder | None = None
+    root: Path,
+    *,
+    canonical: str,
+    instruments: Mapping[str, Form] | None = None,
+    folder: Folder | None = None,
+    profiles: Mapping[str, Json] | None = None,
 ) -> Survey:
     """Read and check every document below `mappings/`.
 
     canonical    base of our own canonicals: ${canonical} in URIs, %canonical in expressions
     instruments  the questionnaires that mappings may name
     folder       reads the files of `root`, where some of them are not as they are on disk
+    profiles     canonical -> StructureDefinition with its snapshot, of the profiles that resources may claim
     """
-    return _Surveyor(folder or Folder(root), root, canonical, instruments or {}).survey()
+    return _Surveyor(folder or Folder(root), root, canonical, instruments or {}, Outlines(profiles or {})).survey()
 
 
 @dataclass
@@ -86,6 +93,7 @@ class _Surveyor:
     root: Path
     canonical: str
     instruments: Mapping[str, Form]
+    outlines: Outlines
     texts: Texts = field(default_factory=Texts)
     every: Problems = field(default_factory=Problems)
     libraries: dict[str, Library] = field(default_factory=dict)
@@ -243,7 +251,7 @@ class _Surveyor:
             broken = CodeMap(name, mark, {}, {}, provided=True, broken=True)
             found[name] = reader.read(name, node, mark) or broken
         bands = Bands(reader, problems, self._bands_of).read(document.bands.items, document.bands.marks)
-        return found, Lists(tables.read(document.tables, beside, problems), bands, self.instruments)
+        return found, Lists(tables.read(document.tables, beside, problems), bands, self.instruments, self.outlines)
 
     def _canonicals(self) -> Mapping[str, Path]:
         """The ConceptMaps below the folder, listed when the first canonical is asked for."""

@@ -21,6 +21,7 @@ from peerfhir.mapping.instruments import Form
 from peerfhir.mapping.leaves import Leaves, Place, Slot
 from peerfhir.mapping.nodes import Nodes
 from peerfhir.mapping.problems import Problems
+from peerfhir.mapping.profiles import Outlines
 from peerfhir.mapping.questions import Questions
 from peerfhir.mapping.resources import Resources
 from peerfhir.mapping.rows import Rows, Table
@@ -50,6 +51,7 @@ class Lists:
     tables: Mapping[str, Table] = field(default_factory=dict)
     bands: Mapping[str, Band] = field(default_factory=dict)
     forms: Mapping[str, Form] = field(default_factory=dict)
+    outlines: Outlines = field(default_factory=lambda: Outlines({}))
 
 
 def check_library(
@@ -129,7 +131,10 @@ class _Checker:
         rows = Rows(self._lists.tables, self._problems)
         fragments = self._fragments(rows)
         questions = Questions(self._leaves, self._problems, self._lists.forms)
-        resources = Resources(document, source, self._leaves, self._definitions, self._problems, fragments, questions)
+        resources = Resources(
+            document, source, self._leaves, self._definitions, self._problems, fragments, questions,
+            self._lists.outlines,
+        )  # fmt: skip
         declared = replace(self._scope(source), addresses=resources.full_url)
         variables = Variables(self._leaves, resources.nodes, self._problems)
         place, names = variables.checked(document.vars, declared)

@@ -13,6 +13,7 @@ from peerfhir.fhir.definitions import PRIMITIVES, Element
 from peerfhir.fhir.fhirpath.compile import Emitted, call, emit
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
 from peerfhir.fhir.fhirpath.types import Scope, Static
+from peerfhir.fhir.snapshot import Node as Outline
 from peerfhir.mapping import forms
 from peerfhir.mapping.fields import Field
 from peerfhir.mapping.fragments import WHOLE
@@ -45,12 +46,13 @@ class Slot:
     codes: frozenset[str] | None = None
     targets: tuple[str, ...] = ()
     field: Field | None = None
+    outline: Outline | None = None
 
     @staticmethod
-    def of_element(element: Element) -> Slot:
-        """The slot of an element of the definitions."""
+    def of_element(element: Element, outline: Outline | None = None) -> Slot:
+        """The slot of an element of the definitions, and what a profile says of it."""
         required = element.minimum > 0 and element.choice is None
-        return Slot(element.type, element.many, required, element.codes, element.targets)
+        return Slot(element.type, element.many, required, element.codes, element.targets, outline=outline)
 
     @staticmethod
     def of_field(field: Field) -> Slot:

@@ -26,14 +26,22 @@ class Mappings:
         self._over = over or {}
 
     @classmethod
-    def load(cls, folder: Path, *, canonical: str, instruments: Mapping[str, Form] | None = None) -> Mappings:
+    def load(
+        cls,
+        folder: Path,
+        *,
+        canonical: str,
+        instruments: Mapping[str, Form] | None = None,
+        profiles: Mapping[str, Json] | None = None,
+    ) -> Mappings:
         """Read and check everything below `mappings/`.
 
         canonical    base of our own canonicals: ${canonical} in URIs, %canonical in expressions
         instruments  the questionnaires that mappings may name
+        profiles     canonical -> StructureDefinition with its snapshot, of the profiles that resources may claim
         Raises       BadConfiguration with every problem of every file
         """
-        found = survey(folder, canonical=canonical, instruments=instruments)
+        found = survey(folder, canonical=canonical, instruments=instruments, profiles=profiles)
         errors = [problem for problem in found.problems if problem.severity == "error"]
         if errors:
             raise BadConfiguration(messages(errors))

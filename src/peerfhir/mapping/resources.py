@@ -12,12 +12,14 @@ from peerfhir.fhir.definitions import Definitions
 from peerfhir.fhir.fhirpath.compile import ROOT_PLACE, Emitted, call, name
 from peerfhir.fhir.fhirpath.problems import nearest
 from peerfhir.fhir.fhirpath.types import Bound, Scope
+from peerfhir.fhir.snapshot import Node as Outline
 from peerfhir.mapping.directives import EACH
 from peerfhir.mapping.document import NAME, Document, keys
 from peerfhir.mapping.fragments import Fragment
 from peerfhir.mapping.leaves import Leaves, Place, Slot, bare, start_of
 from peerfhir.mapping.nodes import Nodes
 from peerfhir.mapping.problems import Problems
+from peerfhir.mapping.profiles import Outlines
 from peerfhir.mapping.questions import Questions
 from peerfhir.mapping.searches import Searches
 from peerfhir.mapping.source import Source
@@ -69,6 +71,7 @@ class Resources:
         problems: Problems,
         fragments: Mapping[str, Fragment],
         questions: Questions,
+        outlines: Outlines,
     ) -> None:
         self._document = document
         self._source = source
@@ -77,6 +80,7 @@ class Resources:
         self._problems = problems
         self.searches = Searches(leaves, problems)
         self.nodes = Nodes(leaves, definitions, problems, self._refer, fragments)
+        self.nodes.outlines = outlines
         self.nodes.searches = self.searches if document.bundle == "transaction" else None
         self._heads: dict[str, _Head] = {}
         self._current: tuple[_Head, Place] | None = None
@@ -149,7 +153,7 @@ class Resources:
         url = self._url(head, place, yaml.mark) if bundled else None
         self._made = (url, self._request(head, yaml, place))
         self.nodes.contained = _contained(yaml)
-        plain = replace(slot, many=False)
+        plain = replace(slot, many=False, outline=self._outline(yaml, place))
         struct = self.nodes.struct(yaml, plain, place, skip=("resourceType", "profile"))
         if struct is None:
             return None
@@ -179,6 +183,19 @@ class Resources:
             Rule(yaml.value["$questionnaire"].mark, place.address), f"{asked.form.url}|{asked.form.version}"
         )
         return {"questionnaire": canonical, "item": replace(asked.answers, form=form)}
+
+    def _outline(self, yaml: Yaml, place: Place) -> Outline | None:
+        """What the resource's profile asks, where the site has it."""
+        named = yaml.value.get("profile")
+        canonical = self._document.profiles.get(str(named.value)) if named is not None else None
+        if named is None or canonical is None or not self.nodes.outlines:
+            return None
+        found = self.nodes.outlines.root(canonical)
+        if found is None:
+            what = "the site has no package with this profile"
+            hint = nearest(canonical, self.nodes.outlines.urls())
+            self._problems.add(named.mark, "PM201", place.below("profile").address, what, hint)
+        return found
 
     def _with_profile(self, node: Yaml, entries: dict[str, Node], place: Place) -> dict[str, Node]:
         canonical = self._document.profiles.get(str(node.value))

@@ -13,8 +13,19 @@ from peerfhir.fhir.fhirpath.problems import nearest
 from peerfhir.mapping.directives import Directives
 from peerfhir.mapping.leaves import Leaves, Place, Slot
 from peerfhir.mapping.problems import Problems
+from peerfhir.mapping.profiles import (
+    Asked,
+    Filler,
+    Outlines,
+    child_of,
+    slice_names,
+    slice_of,
+    sliced,
+    url_of,
+    wanted,
+)
 from peerfhir.mapping.searches import Searches
-from peerfhir.mapping.tree import Const, Leaf, Node, Rule, Struct, is_dynamic, is_present
+from peerfhir.mapping.tree import Const, Items, Leaf, Node, Rule, Struct, is_dynamic, is_present
 
 _TYPED = re.compile(r"([A-Z][A-Za-z]+)([/?])")
 
@@ -25,6 +36,8 @@ class Structs(Directives):
     def __init__(self, leaves: Leaves, definitions: Definitions, problems: Problems) -> None:
         super().__init__(leaves, problems)
         self._definitions = definitions
+        self._asked = Asked(problems)
+        self.outlines = Outlines({})
         self.searches: Searches | None = None  # where conditional references are allowed
         self.contained: frozenset[str] | None = None  # ids of what the current resource contains, when they are known
 
@@ -47,31 +60,56 @@ class Structs(Directives):
             skip = (*skip, "resourceType")
             slot = replace(slot, kind=kind)
         entries = [*head, *self.entries(yaml, slot, place, skip)]
-        written = frozenset(key for key in yaml.value if not key.startswith("$")) | frozenset(skip)
+        keys = frozenset(key for key in yaml.value if not key.startswith("$")) | frozenset(skip)
+        written = keys | {sliced(key)[0] for key in keys}
         needed = self._needed(kind, slot, written, yaml.mark, place)
+        required = frozenset(
+            one.choice or name for name, one in self._definitions.elements(kind).items() if one.minimum
+        )
+        self._asked.gaps(slot.outline, keys, required, yaml.mark, place.address)
         found = Struct(Rule(yaml.mark, place.address), tuple(entries), needed, self._keeps(yaml, place))
         self._warn_of_gaps(found, place)
         return found
 
     def entries(self, yaml: Yaml, slot: Slot, place: Place, skip: tuple[str, ...]) -> list[tuple[str, Node]]:
-        """What stands under each element, in the order of the template."""
-        found: list[tuple[str, Node]] = []
+        """What stands under each element, in the order of the template; slices of one element are one list."""
+        found: dict[str, Node] = {}
         choices: dict[str, str] = {}
-        for key, value in yaml.value.items():
+        for key, written in yaml.value.items():
             if key.startswith("$") or key in skip:
                 continue
             inner = self._slot(slot.kind, key, yaml.key_marks[key], slot, place)
             if inner is None:
                 continue
-            self._one_choice(slot.kind, key, value, choices, yaml.key_marks[key], place)
+            self._one_choice(slot.kind, key, written, choices, yaml.key_marks[key], place)
+            value = self._as_profiled(key, written, inner, place.below(key))
             literal = slot.kind == "Reference" and key == "reference" and isinstance(value.value, str)
             if literal and self._check_reference(value, slot, place):
                 node = self._conditional(value, place.below(key))
             else:
                 node = self.node(value, inner, place.below(key))
             if node is not None:
-                found.append((key, node))
-        return found
+                base = sliced(key)[0]
+                found[base] = self._together(found.get(base), node, inner, yaml.key_marks[key], place.below(base))
+        return list(found.items())
+
+    def _as_profiled(self, key: str, value: Yaml, slot: Slot, place: Place) -> Yaml:
+        """The node with what the profile fixes in a slice; elsewhere it is only compared."""
+        if slot.outline is None:
+            return value
+        in_slice = sliced(key)[1] is not None
+        given = wanted(slot.outline, extension=slot.kind == "Extension")
+        if given is None:
+            return value
+        return Filler(self._problems).filled(value, given, place.address, place.scope.systems, fill=in_slice)
+
+    def _together(self, before: Node | None, node: Node, slot: Slot, mark: Mark, place: Place) -> Node:
+        if not isinstance(node, Items):
+            return node
+        nodes = (*(before.nodes if isinstance(before, Items) else ()), *node.nodes)
+        fixed = sum(isinstance(one, (Const, Struct)) for one in node.nodes)
+        self._asked.count(slot.outline, fixed, mark, place.address)
+        return replace(node, nodes=nodes)
 
     def _slot(self, kind: str, key: str, mark: Mark, slot: Slot, place: Place) -> Slot | None:
         here = place.below(key).address
@@ -81,12 +119,17 @@ class Structs(Directives):
                 self._problems.add(mark, "PM202", here, f"'{key}' is not a declared field", nearest(key, fields))
                 return None
             return Slot.of_field(fields[key])
-        element = self._definitions.element(kind, key)
+        base, part = sliced(key)
+        element = self._definitions.element(kind, base)
         if element is not None:
-            return Slot.of_element(element)
-        if "[" in key:
-            self._problems.add(mark, "PM225", here, "slices are not supported in this version")
-        elif choices := self._definitions.choices(kind, key):
+            outline = child_of(slot.outline, base, element.choice)
+            self._asked.element(outline, mark, here)
+            if part is None:
+                return Slot.of_element(element, outline)
+            return self._slice(
+                Slot.of_element(element, slice_of(outline, part)), part, slice_names(outline), mark, here
+            )
+        if choices := self._definitions.choices(kind, key):
             names = [one.name for one in choices]
             shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
             self._problems.add(mark, "PM203", here, f"'{key}' is spelled with its type: {shown}")
@@ -94,6 +137,16 @@ class Structs(Directives):
             hint = nearest(key, self._definitions.elements(kind))
             self._problems.add(mark, "PM202", here, f"{kind} has no element '{key}'", hint)
         return None
+
+    def _slice(self, slot: Slot, part: str, known: list[str], mark: Mark, here: str) -> Slot | None:
+        """The slot of a slice; an extension's own definition says what stands in it."""
+        if slot.outline is None:
+            what = f"the profile of this resource has no slice '{part}' here"
+            hint = nearest(part, known) or ("" if known else "name a profile that the site has, under profile:")
+            self._problems.add(mark, "PM225", here, what, hint)
+            return None
+        url = url_of(slot.outline)
+        return replace(slot, outline=(self.outlines.root(url) if url else None) or slot.outline)
 
     def _one_choice(self, kind: str, key: str, value: Yaml, seen: dict[str, str], mark: Mark, place: Place) -> None:
         element = self._definitions.element(kind, key)
