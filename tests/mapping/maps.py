@@ -12,6 +12,8 @@ from peerfhir.fhir import writer
 from peerfhir.mapcommands import commands
 from tests.mapping import samples
 
+# a terminal that is wide and plain, outside of CI
+CALM = {"CI": "", "COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1", "FORCE_COLOR": "", "GITHUB_ACTIONS": ""}
 CSV_HEADER = ",".join(samples.referral())
 
 
@@ -26,7 +28,7 @@ class Said:
 
 def call(*arguments: object, env: dict[str, str] | None = None) -> Said:
     """One `peerfhir map` command."""
-    found = CliRunner().invoke(commands, [str(one) for one in arguments], env={"CI": "", **(env or {})})
+    found = CliRunner().invoke(commands, [str(one) for one in arguments], env={**CALM, **(env or {})})
     if found.exception is not None and not isinstance(found.exception, SystemExit):
         raise found.exception
     return Said(found.exit_code, found.stdout, found.stderr)

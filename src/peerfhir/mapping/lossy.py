@@ -87,7 +87,7 @@ def losses(opened: Opened) -> Losses:
 def _fields(opened: Opened, pairs: list[tuple[Written, Inverse]]) -> Iterator[FieldLoss]:
     read = {path for rule in opened.rules for path in rule.reads}
     best: dict[str, tuple[Written, Inverse]] = {}
-    for rule, inverse in pairs:
+    for rule, inverse in sorted(pairs, key=lambda pair: pair[0].kind == "request"):
         known = best.get(inverse.path)
         if inverse.path and (known is None or (known[1].kind == "lossy" and inverse.kind == "exact")):
             best[inverse.path] = (rule, inverse)

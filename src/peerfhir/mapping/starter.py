@@ -88,7 +88,7 @@ def _records(sample: Path) -> tuple[str, list[dict[str, Json]]]:
         return "ndjson", [row for row in map(reader.read, lines) if isinstance(row, dict)]
     value = reader.read(data, max_bytes=64 * 1024 * 1024)
     rows = value if isinstance(value, list) else [value]
-    return "json", [row for row in rows[:_ROWS] if isinstance(row, dict)]
+    return "json\n  record: $this" if isinstance(value, list) else "json", [row for row in rows[:_ROWS] if isinstance(row, dict)]
 
 
 def _column(key: str, values: Sequence[Json]) -> Column:
