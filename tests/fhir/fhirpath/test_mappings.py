@@ -229,6 +229,13 @@ def test_bands_label_numbers_and_full_urls_name_resources() -> None:
     assert refused("fullUrl('person')", scope).rule == "PM264"
 
 
+def test_membership_is_asked_only_of_value_sets_that_are_at_hand() -> None:
+    assert refused("name.memberOf('http://vs')").rule == "PM122"
+    scope = replace(SCOPE, listed=lambda url: url == "http://vs")
+    assert emit("name.memberOf('http://vs')", scope).type.kinds == ("boolean",)
+    assert refused("name.memberOf('http://other')", scope).offset == 14
+
+
 def test_rules_of_a_site_have_the_library_and_no_code_maps() -> None:
     scope = replace(SCOPE, dialect=RULE)
     assert value("numbers.sum() > 5 and level in ('low' | 'high')", scope) == [True]

@@ -104,6 +104,8 @@ def typed(emitter: Emitter, operator: str, base: Made, wanted: Sequence[str], of
     """`is`, `as` and `ofType`."""
     if operator != "ofType" and emitter.strict:
         emitter.one(base, offset, f"'{operator}'")
+    if operator == "as" and not emitter.strict and not is_known(base.type) and base.type.card == "many":
+        operator = "ofType"  # dom-3 of R4 says descendants().as(canonical), and means each of them
     names = ast.List([ast.Constant(one) for one in wanted], ast.Load())
     function = {"is": "is_of", "as": "as_of", "ofType": "of_type"}[operator]
     code = call(function, name(ENVIRONMENT), listed(base), names)
@@ -137,6 +139,8 @@ def _narrowed(base: Static, wanted: Sequence[str], card: Card) -> Static:
 def _ordinary(emitter: Emitter, node: Call, function: Function, base: Made, focus: Focus) -> Made:
     given = [emitter.aside(argument, focus) for argument in node.arguments]
     _pattern(node)
+    if emitter.strict and node.name == "memberOf":
+        _at_hand(emitter, node)
     if function.lists:
         arguments = [listed(one) for one in given]
     else:
@@ -156,6 +160,15 @@ def _ordinary(emitter: Emitter, node: Call, function: Function, base: Made, focu
         start = [name(ENVIRONMENT)] if function.way == "around" else []
         code = call(node.name, *start, listed(base), *arguments)
     return _given(function, code, base, [one.type for one in given], "one" if surely else "opt", native)
+
+
+def _at_hand(emitter: Emitter, node: Call) -> None:
+    """In documents of the house nothing is asked of a value set whose codes are not here."""
+    url, listed = node.arguments[0], emitter.scope.listed
+    known = isinstance(url, Literal) and url.kind == "string" and listed is not None and listed(str(url.value))
+    if not known:
+        what = "memberOf() is not supported for this value set: its codes are not at hand"
+        raise ExpressionProblem("PM122", url.offset, what, "compare the code with those you mean: code in ('a' | 'b')")
 
 
 def _pattern(node: Call) -> None:

@@ -122,6 +122,7 @@ class Scope:
     tables     map name -> its codes, for translate()
     bands      name -> the labels of numbers, for band()
     addresses  gives the code of a resource's fullUrl and whether it is a list, for fullUrl(); None where it is unknown
+    listed     whether a value set is at hand, for memberOf(); None: none is
     strict     documents of this house: closed names, no silent single values; else FHIRPath's own rules
     dialect    which functions and operators there are
     """
@@ -134,6 +135,7 @@ class Scope:
     tables: Mapping[str, Table] = field(default_factory=dict)
     bands: Mapping[str, Table] = field(default_factory=dict)
     addresses: Callable[[str], tuple[ast.expr, bool] | None] | None = None
+    listed: Callable[[str], bool] | None = None
     strict: bool = True
     dialect: Dialect = MAPPING
 
