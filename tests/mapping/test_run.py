@@ -277,7 +277,7 @@ def test_a_result_says_what_it_holds(tmp_path: Path) -> None:
     assert list(result.resources) == ["encounter"]
     with pytest.raises(MappingFailed):
         result.only()
-    assert Result((), "none", {}).bundle() == {"resourceType": "Bundle", "type": "collection", "entry": []}
+    assert Result((), "none", {}).bundle() == {"resourceType": "Bundle", "type": "collection"}
     made = load(tmp_path, "told", TOLD.replace("{m: {x: y}}", "{m: {x: draft}}"))
     assert made.run("told", {"id": "1", "a": "x", "b": "plan"}).only() == {
         "resourceType": "Task", "id": "1", "status": "draft", "intent": "plan",
