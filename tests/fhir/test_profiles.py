@@ -387,3 +387,32 @@ def test_a_profile_on_a_bundle_says_something_of_its_entries() -> None:
     right, wrong = [{"resource": observation(method={"text": "x"})}], [{"resource": observation()}]
     assert errors(made, {**whole, "entry": right}) == []
     assert ("required", "Bundle.entry[0].resource.method") in errors(made, {**whole, "entry": wrong})
+
+
+def test_what_a_reference_inside_a_bundle_leads_to_meets_the_profile_that_is_asked_of_it() -> None:
+    named = profile(
+        {"id": "Patient.gender", "min": 1, "max": "1", "type": [{"code": "code"}]},
+        url="https://example.org/person",
+        kind="Patient",
+    )
+    asks = profile({"id": "Observation.subject", "max": "1", "type": [
+        {"code": "Reference", "targetProfile": ["https://example.org/person"]}]})  # fmt: skip
+    made = judge(named, asks)
+    claims = {"meta": {"profile": ["https://example.org/p"]}}
+
+    def together(person: Json, reference: str) -> Json:
+        seen = observation(**claims, subject={"reference": reference})
+        entries = [{"fullUrl": "https://x.example/fhir/Patient/1", "resource": person}, {"resource": seen}]
+        return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+
+    right, wrong = {"resourceType": "Patient", "id": "1", "gender": "other"}, {"resourceType": "Patient", "id": "1"}
+    place = "Bundle.entry[1].resource.subject.reference"
+    for reference in ("https://x.example/fhir/Patient/1", "Patient/1"):
+        assert made.findings(together(right, reference)) == []
+        assert [(one.severity, one.expression) for one in made.findings(together(wrong, reference))] == [
+            ("warning", place)
+        ]
+        assert errors(made, together(wrong, reference), strict=True) == [("value", place)]
+    assert made.findings(together(wrong, "Patient/2")) == []  # not here: nothing can be said
+    held = observation(**claims, subject={"reference": "#1"}, contained=[wrong])
+    assert errors(made, held, strict=True) == [("value", "Observation.subject.reference")]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from peerfhir.fhir import invariants, references, referral, scan, terms
+from peerfhir.fhir.constraints import Constraint
 from peerfhir.fhir.issues import Finding
 from peerfhir.fhir.nesting import nested, without
 from peerfhir.fhir.pathrules import PathRules
@@ -15,6 +16,7 @@ from peerfhir.fhir.profiles import Profiles
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.schema import Base
 from peerfhir.fhir.shelves import Shelves
+from peerfhir.fhir.targets import Targets
 
 MAX_FINDINGS = 200
 _MAX_DEPTH = 80
@@ -31,6 +33,7 @@ class _Asked:
     informed: bool
     found: list[Finding] = field(default_factory=list)
     full_urls: frozenset[str] | None = None
+    targets: Targets | None = None
 
 
 class Judge:
@@ -150,10 +153,33 @@ class Judge:
             some = self.profiles.constraints(url)
             if some:
                 said += self._rules.broken(some, resource, path, asked.whole)
+                said += self._beyond(some, resource, path, asked)
         for place, one in _extensions(resource, path, self._extended):
             said += self._rules.broken(self.profiles.constraints(one["url"]), one, place, asked.whole)
         for each in said:
             asked.found.append(replace(each, expression=spoken(self.base, asked.whole, each.expression)))
+
+    def _beyond(
+        self, some: Sequence[Constraint], resource: dict[str, Any], path: str, asked: _Asked
+    ) -> Iterator[Finding]:
+        """References of the resource whose target is at hand and meets none of the profiles it should."""
+        if "contained" not in resource and asked.whole is resource:
+            return
+        for place, text, urls in self._rules.references(some, resource, path):
+            if asked.targets is None:
+                asked.targets = Targets(asked.whole)
+            target = asked.targets.of(text, resource)
+            if target is not None and not any(self._meets(target, url) for url in urls):
+                severity = "error" if asked.strict else "warning"
+                yield Finding(severity, "value", place, "What this refers to does not meet the profile asked of it.")
+
+    def _meets(self, resource: dict[str, Any], url: str) -> bool:
+        """Whether a resource could be of this profile; a profile that is not at hand cannot be denied."""
+        name = resource.get("resourceType")
+        kind = self.profiles.type_of(url)
+        if kind is None:
+            return not self.profiles.is_base(url) or url.rpartition("/")[2] in (name, "Resource")
+        return kind == name and bool(self._shelves.of(kind).is_valid({url: resource}))
 
     def _claimed(
         self, resource: dict[str, Any], path: str, also: tuple[str, ...], found: list[Finding]

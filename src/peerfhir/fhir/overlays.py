@@ -97,7 +97,7 @@ class Overlay:
             for url in sorted(
                 {u for row in rows for u in row.get("targetProfile", ()) if not self.profiles.is_base(u)}
             ):
-                self.notes[f"target profile {url} not checked"] += 1
+                self.notes[f"target profile {url} checked only inside a Bundle or a resource"] += 1
         return found
 
     def _object(self, node: Node, kind: str) -> Schema:

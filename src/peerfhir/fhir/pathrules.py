@@ -38,10 +38,23 @@ class PathRules:
         place     where it stands in `whole`, the resource or Bundle that was sent
         """
         for one in constraints:
+            if one.targets:
+                continue  # see `references`
             for item, at in self._items(one, resource, place):
                 finding = self._judged(one, item, at, resource, whole)
                 if finding is not None:
                     yield finding
+
+    def references(
+        self, constraints: Iterable[Constraint], resource: Json, place: str
+    ) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        """The references that a profile says something of: place, text, and the profiles that its target may meet."""
+        for one in constraints:
+            if one.targets:
+                for item, at in self._items(one, resource, place):
+                    text = item.value.get("reference") if type(item.value) is dict else None
+                    if type(text) is str:
+                        yield f"{at}.reference", text, one.targets
 
     def _judged(self, one: Constraint, item: Item, place: str, resource: Json, whole: Json) -> Finding | None:
         compiled = self._path(one.expression, item.kind)

@@ -134,6 +134,8 @@ class Profiles:
             made = Overlay(self, url)
             schema = made.value(self._root(url), kind, None)
             self._overlays[url] = schema, made.needed
-            self._constraints[url], unread = constraints_of(self._root(url), kind, made.matcher, self.base)
+            self._constraints[url], unread = constraints_of(
+                self._root(url), kind, made.matcher, self.base, lambda named: self.type_of(named) is not None
+            )
             self.notes.update(made.notes)
             self.notes.update({f"{what} ({url.rpartition('/')[2]})": 1 for what in unread})
