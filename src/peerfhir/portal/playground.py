@@ -34,6 +34,7 @@ source:
   fields:
     family: string!
     given: string
+bundle: none
 resources:
   patient:
     resourceType: Patient
@@ -150,7 +151,7 @@ def _print(
         "playground.html", desk.words.say("playground.title"), actor, here="/playground", status=status,
         sheets=sheets, trial=trial, known=known, names=list(names), wrong=wrong,
         worst=any(one["severity"] == "error" for one in trial.problems), there=[v for v in trial.values if v["there"]],
-        absent=[v for v in trial.values if not v["there"]], free=sheets.example if wrong else _free(names),
+        grades=desk.words.under("severity"), absent=[v for v in trial.values if not v["there"]], free=sheets.example if wrong else _free(names),
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ MOST_WORK = 2.0  # seconds of one try, of work and not of waiting
 MOST_WAIT = 20.0  # seconds; a machine so busy that two seconds of work take longer is told apart by it
 MOST_MEMORY = 1024 * 1024 * 1024  # bytes of address space
 IDLE = 600  # seconds without a try, then the process ends
+_BY_ITSELF = (0, -signal.SIGALRM)
 
 
 class TooMuch(Fault):
@@ -59,7 +60,8 @@ class Playpen:
     def tried(self, draft: Draft, record: str, number: int, canonical: str) -> Trial:
         """What `trial.tried` gives.
 
-        Raises  TooMuch when it had to be stopped, Occupied when another try did not end in time
+        Raises  TooMuch when it had to be stopped, Occupied when another try did not end in time;
+                RuntimeError with the place of a mistake of ours, and nothing of what was typed
         """
         asked = {
             "root": str(draft.root.resolve()), "mapping": draft.mapping, "text": draft.text, "overlay": draft.overlay,
@@ -68,9 +70,12 @@ class Playpen:
         if not self._turn.acquire(timeout=2 * MOST_WORK):
             raise Occupied
         try:
-            return Trial(**self._answer(writer.write(asked) + b"\n"))
+            answer = self._answer(writer.write(asked) + b"\n")
         finally:
             self._turn.release()
+        if "surprise" in answer:
+            raise RuntimeError(answer["surprise"])
+        return Trial(**answer)
 
     def end(self) -> None:
         """Stop the process, if there is one."""
@@ -84,9 +89,9 @@ class Playpen:
             answer = self._asked(process, line)
             if answer.endswith(b"\n"):
                 return reader.read_own(answer)
-            code = process.poll() if process.poll() is not None else None
+            ended = process.poll()
             self.end()
-            if fresh or code != 0:
+            if fresh or ended not in _BY_ITSELF:
                 break
         raise TooMuch
 
@@ -162,8 +167,18 @@ def _guarded(line: bytes) -> bytes:
         return writer.write(asdict(tried(draft, asked["record"], asked["number"], asked["canonical"])))
     except (MemoryError, RecursionError):
         sys.exit(1)
+    except Exception as mistake:
+        return writer.write({"surprise": _place(mistake)})
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _place(mistake: Exception) -> str:
+    """Kind and place: the text of an exception may hold what was typed."""
+    where = mistake.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    return f"{type(mistake).__name__} at {where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else ""
 
 
 if __name__ == "__main__":
