@@ -117,11 +117,19 @@ class CodeMaps:
         return made
 
     def _known_codes(self, made: CodeMap, address: str) -> None:
+        strange: set[str] = set()
         for source, target in made.entries.items():
-            if target.code is None or target.system is None or self._known(target.system, target.code) is not False:
+            if target.code is None or target.system is None:
                 continue
-            what = f"'{target.code}' is not a code of {target.system}"
-            self._problems.add(made.marks[source], "PM134", address, what)
+            known = self._known(target.system, target.code)
+            if known is False:
+                what = f"'{target.code}' is not a code of {target.system}"
+                self._problems.add(made.marks[source], "PM134", address, what)
+            elif known is None:
+                strange.add(target.system)
+        for system in sorted(strange):
+            what = f"the codes of {system} are not checked: the code system is not loaded"
+            self._problems.add(made.mark, "PM134", address, what, info=True)
 
     def _rows(self, node: Node, address: str, system: str | None = None, usual: str = "equivalent") -> Found | None:
         if node.kind == "map":
