@@ -138,7 +138,7 @@ def test_every_part_of_the_language_works_on_a_record(text: str, expected: list[
         ("items.where(code)", "PM126", 12, "exists"), ("iif(name, 1, 2)", "PM126", 4, "exists"), ("items.all(weight)", "PM126", 10, "exists"),
         ("words.not()", "PM121", 6, "first"), ("5 'parsecs'", "PM243", 0, ""), ("count.toQuantity('lightyears')", "PM243", 17, ""),
         ("name.translate('x')", "PM130", 15, ""), ("count.band('x')", "PM130", 11, ""), ("defineVariable('sct')", "PM113", 15, ""),
-        ("$total", "PM110", 0, ""), ("name.is(Nothing)", "PM120", 8, ""), ("-name", "PM120", 0, ""), ("words.skip(words)", "PM121", 11, "first"),
+        ("$total", "PM110", 0, ""), ("Coding{code: 'a'}", "PM122", 6, "template"), ("name.is(Nothing)", "PM120", 8, ""), ("-name", "PM120", 0, ""), ("words.skip(words)", "PM121", 11, "first"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_right_is_refused_with_place_and_hint(text: str, rule: str, offset: int, hint: str) -> None:

@@ -170,6 +170,15 @@ def test_the_item_of_the_questionnaire_is_that_of_the_answer() -> None:
     assert path("%qitem", scope, MODEL)(item, Environment(MODEL, questionnaire={"item": []})) == []
 
 
+def test_a_variable_of_the_caller_has_the_type_it_is_declared_with() -> None:
+    declared = {"coding": Bound(Static(("Coding",), "many"), ""), "some": Bound(Static(()), "")}
+    scope = Scope(Static((), "one", sure=False), r4(), declared, strict=False, dialect=SDC)
+    given = {"coding": [{"code": "a"}, {"code": "b"}], "some": {"resourceType": "Task", "status": "ready"}}
+    run = path("%coding.code | %some.status", scope, MODEL)
+    assert shown(run(None, Environment(MODEL, variables=given))) == ["a", "b", "ready"]
+    assert run(None, Environment(MODEL, variables={"coding": [], "some": None})) == []
+
+
 def test_references_are_resolved_within_the_resource_and_the_bundle_only() -> None:
     task = "entry.resource.ofType(Task)"
     assert value(f"{task}.for.resolve().active", CHART) == [True]

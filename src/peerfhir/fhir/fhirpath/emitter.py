@@ -21,6 +21,7 @@ from peerfhir.fhir.fhirpath.made import (
     name,
     nothing,
     single,
+    texts,
 )
 from peerfhir.fhir.fhirpath.parser import (
     Binary,
@@ -36,7 +37,7 @@ from peerfhir.fhir.fhirpath.parser import (
 )
 from peerfhir.fhir.fhirpath.parser import Quantity as QuantityLiteral
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
-from peerfhir.fhir.fhirpath.types import EMPTY, OPEN, Scope, Shape, Static, made
+from peerfhir.fhir.fhirpath.types import EMPTY, OPEN, UNKNOWN, Scope, Shape, Static, made
 
 WELL_KNOWN = {
     "ucum": "http://unitsofmeasure.org", "sct": "http://snomed.info/sct", "loinc": "http://loinc.org",
@@ -177,7 +178,8 @@ class Emitter:
             if bound.place:
                 return Made(name(bound.place), bound.type, "list" if bound.type.card == "many" else "one", native=True)
             static = replace(bound.type, sure=False) if bound.type.kinds else OPEN
-            return Made(around("variable", ast.Constant(word)), static, "list")
+            given = () if UNKNOWN in static.kinds else static.kinds
+            return Made(around("variable", ast.Constant(word), texts(given)), static, "list")
         found = self._place(word)
         if found is not None:
             return found

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from peerfhir.fhir.fhirpath.functions import item_of
 from peerfhir.fhir.fhirpath.model import Item, Model, Value
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.fhir.fhirpath.temporal import Temporal
 
 Json = Any
+_ANY = ("Resource",)
 MAX_ITEMS = 100_000  # a collection larger than this is a mistake or an attack
 
 Member = Callable[[str | None, str, str], bool | None]  # system, code, value set -> yes, no, cannot know
@@ -50,11 +52,11 @@ class Environment:
         """The same surroundings for another evaluation."""
         return replace(self, defined={})
 
-    def variable(self, name: str) -> list[Value]:
-        """The values of a %variable given by the caller; JSON objects become items of the type they say."""
+    def variable(self, name: str, kinds: Sequence[str] = ()) -> list[Value]:
+        """The values of a %variable of the caller; structures become items of the type they say or are declared."""
         value = self.variables[name]
         values = value if type(value) is list else [] if value is None else [value]
-        return [self.model.root(one) if type(one) is dict else one for one in values]
+        return [item_of(self.model, one, kinds or _ANY) if type(one) is dict else one for one in values]
 
     def question(self) -> list[Value]:
         """The item of the questionnaire that the context answers."""

@@ -221,6 +221,9 @@ class _Parser:
                 offset = self._take().offset
                 node = Index(node, self._expression(0), offset)
                 self._need("]")
+            elif self._is("{") and isinstance(node, Member):
+                what = "Type{ } is not supported: an expression makes no structures"
+                raise ExpressionProblem("PM122", self._next.offset, what, "write the structure in the template")
             else:
                 return node
 
