@@ -47,7 +47,7 @@ _SENTENCES = {
     "list_type": ("structure", "This element takes a list."),
     "dict_type": ("structure", "This element takes an object."),
 }
-# fhir.resources 8.3 refuses `_valueString` in an extension, which FHIR allows; fhir.structure judges those elements.
+# fhir.resources 8.3 refuses `_valueString` in an extension, which FHIR allows; the judge has looked at those elements.
 _EXTENDED_VALUE = re.compile(r"[eE]xtension\[[0-9]+\]\.value[A-Z][A-Za-z0-9]*$")
 _MARKER = re.compile(r"^[A-Z]|\W")  # steps of a location that name a class or a validator, not an element
 
