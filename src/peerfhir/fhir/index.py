@@ -217,7 +217,7 @@ def _add_reference(rows: Rows, name: str, value: Any) -> list[str]:
 
 def _add_quantity(rows: Rows, name: str, value: Any) -> list[str]:
     number = value.get("value") if type(value) is dict else None
-    if type(number) is bool or not isinstance(number, (int, Decimal)):
+    if type(number) is bool or not isinstance(number, (int, float, Decimal)):
         return []
     plain = float(number)
     code, system, unit = (one if type(one) is str else "" for one in map(value.get, ("code", "system", "unit")))

@@ -91,6 +91,10 @@ _ANYTHING = (
     "ServiceRequest", "Task", "Procedure", "Observation", "QuestionnaireResponse", "Goal", "CarePlan",
     "DocumentReference", "Condition", "Patient", "Encounter", "Consent", "Communication", "Bundle",
 )  # fmt: skip
+_EVERY = (
+    *_ANYTHING, *(one for one in _WHO if one != "Patient"), "EpisodeOfCare", "Group",
+    "HealthcareService", "Location", "Questionnaire", "Provenance",
+)  # fmt: skip
 
 
 def _of(*parameters: Parameter) -> Mapping[str, Parameter]:
@@ -229,7 +233,7 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
         _ref("managing-entity", "managingEntity"),
     ),
     "Provenance": _of(
-        _ref("target", to=_ANYTHING), _ref("agent", "agent.who"), _date("recorded"),
+        _ref("target", to=_EVERY), _ref("agent", "agent.who"), _date("recorded"),
         _ref("entity", "entity.what", to=_ANYTHING),
     ),
 }  # fmt: skip

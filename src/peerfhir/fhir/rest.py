@@ -32,8 +32,8 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _NAME = re.compile(r"[A-Z][A-Za-z]{1,63}")
 
 
-def _arriving(resource: Json) -> Sequence[Finding]:
-    return judge(resource)
+def _arriving(resource: Json, profiles: Sequence[str] = ()) -> Sequence[Finding]:
+    return judge(resource, profiles=profiles)
 
 
 class Rest:
@@ -41,7 +41,8 @@ class Rest:
 
     open        one call's session inside one transaction: commits when its block ends, rolls back on an exception
     capability  the CapabilityStatement; asked without a session
-    validate    everything that speaks against a resource; asked before a transaction opens
+    validate    everything that speaks against a resource; asked before a transaction opens. For $validate with
+                `profiles=` too, addresses to hold it against
     admit       asked before a body is judged: raises when the caller may not do this to this type at all
     """
 
@@ -50,7 +51,7 @@ class Rest:
         open: Callable[[Call, bool], AbstractContextManager[Session]],  # noqa: A002 - what it does
         capability: Callable[[], Json],
         *,
-        validate: Callable[[Json], Sequence[Finding]] = _arriving,
+        validate: Callable[..., Sequence[Finding]] = _arriving,
         admit: Callable[[Call, str, str], None] | None = None,
         conditional_create: bool = True,
         transactions: bool = True,
