@@ -17,7 +17,7 @@ from peerfhir.fhir.fhirpath.environment import Environment
 from peerfhir.fhir.fhirpath.model import Item, Model, plain
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem, ExpressionProblem
 from peerfhir.fhir.fhirpath.standard import path
-from peerfhir.fhir.fhirpath.types import Bound, Scope, Static
+from peerfhir.fhir.fhirpath.types import OPEN, Bound, Scope, Static
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -168,6 +168,13 @@ def test_the_item_of_the_questionnaire_is_that_of_the_answer() -> None:
     found = path("%qitem.text & %context.linkId", scope, MODEL)(item, Environment(MODEL, questionnaire=asked))
     assert found == ["How?a"]
     assert path("%qitem", scope, MODEL)(item, Environment(MODEL, questionnaire={"item": []})) == []
+
+
+def test_where_the_type_of_the_context_is_not_known_the_data_tell() -> None:
+    scope = Scope(OPEN, r4(), strict=False, dialect=STANDARD)
+    text = "Patient.name.family | Task.status"
+    assert shown(path(text, scope, MODEL)(PATIENT, Environment(MODEL))) == ["B"]
+    assert shown(path(text, scope, MODEL)({"resourceType": "Task", "status": "ready"}, Environment(MODEL))) == ["ready"]
 
 
 def test_a_variable_of_the_caller_has_the_type_it_is_declared_with() -> None:

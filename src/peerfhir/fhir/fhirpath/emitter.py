@@ -251,6 +251,10 @@ class Emitter:
 
     def _leading_type(self, node: Member, base: Made) -> Made:
         """Patient.name, where the context is a Patient; nothing, for the types of a union that it is not."""
+        if not is_known(base.type):  # then the data tell
+            wanted = ast.List([ast.Constant(f"FHIR.{node.name}")], ast.Load())
+            code = call("of_type", name(ENVIRONMENT), listed(base), wanted)
+            return Made(code, Static((node.name,), base.type.card, sure=False), "list")
         if base.type.kinds and all(self.scope.definitions.is_a(kind, node.name) for kind in base.type.kinds):
             return base
         if not self.in_union:
