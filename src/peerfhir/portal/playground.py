@@ -149,9 +149,10 @@ def _print(
     names = examples(root, sheets.choice)
     return desk.page(
         "playground.html", desk.words.say("playground.title"), actor, here="/playground", status=status,
-        sheets=sheets, trial=trial, known=known, names=list(names), wrong=wrong,
-        worst=any(one["severity"] == "error" for one in trial.problems), there=[v for v in trial.values if v["there"]],
-        grades=desk.words.under("severity"), absent=[v for v in trial.values if not v["there"]], free=sheets.example if wrong else _free(names),
+        sheets=sheets, trial=trial, known=known, names=list(names), wrong=wrong, grades=desk.words.under("severity"),
+        worst=any(one["severity"] != "info" for one in trial.problems),
+        there=[one for one in trial.values if one["there"]], absent=[one for one in trial.values if not one["there"]],
+        free=sheets.example if wrong else _free(names),
     )  # fmt: skip
 
 

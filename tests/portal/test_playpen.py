@@ -1,0 +1,84 @@
+"""The process of its own: it is bounded, it comes back, and there is nothing in it to be found."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from peerfhir.clock import SystemClock
+from peerfhir.portal import playpen
+from peerfhir.portal.draft import Draft
+from peerfhir.portal.playpen import Occupied, Playpen, TooMuch
+from tests.portal.test_playground import BUSY
+
+CANONICAL = "http://peerfhir.example.org/fhir"
+
+
+@pytest.fixture
+def pen() -> Iterator[Playpen]:
+    made = Playpen(SystemClock())
+    yield made
+    made.end()
+
+
+def tried(pen: Playpen, root: Path, letters: int) -> str:
+    trial = pen.tried(Draft(root, "", BUSY), '{"a": "' + "a" * letters + '"}', 1, CANONICAL)
+    return "".join(text for text, _ in trial.pieces)
+
+
+def test_one_process_answers_every_try_until_it_has_to_be_stopped(pen: Playpen, tmp_path: Path) -> None:
+    assert '"multipleBirthInteger": 8' in tried(pen, tmp_path, 2)
+    first = pen._process
+    assert '"multipleBirthInteger": 27' in tried(pen, tmp_path, 3)
+    assert pen._process is first
+    with pytest.raises(TooMuch):
+        tried(pen, tmp_path, 20_000)
+    assert pen._process is None
+    assert '"multipleBirthInteger": 8' in tried(pen, tmp_path, 2)
+
+
+def test_a_process_that_was_idle_too_long_is_no_fault_of_the_next_try(pen: Playpen, tmp_path: Path) -> None:
+    tried(pen, tmp_path, 2)
+    assert pen._process is not None
+    os.kill(pen._process.pid, signal.SIGALRM)
+    assert '"multipleBirthInteger": 8' in tried(pen, tmp_path, 2)
+
+
+def test_no_secret_of_the_service_is_in_it(pen: Playpen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEERFHIR_SECRET_KEY", "the key that signs every form of this service")
+    tried(pen, tmp_path, 2)
+    assert pen._process is not None
+    inside = Path(f"/proc/{pen._process.pid}/environ")
+    if not inside.exists():
+        pytest.skip("no /proc here to look into")
+    assert {one.partition(b"=")[0] for one in inside.read_bytes().split(b"\0") if one} <= {b"PYTHONPATH", b"PYTHONUTF8"}
+
+
+def test_who_comes_while_another_try_runs_is_told_to_wait(
+    pen: Playpen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(playpen, "MOST_WORK", 0.01)
+    with pen._turn, pytest.raises(Occupied):
+        tried(pen, tmp_path, 2)
+
+
+def test_a_mistake_of_ours_is_told_by_its_place_and_without_what_was_typed(pen: Playpen, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"^\w+Error at .*\.py:[0-9]+$") as raised:
+        pen.tried(Draft(tmp_path, "", BUSY), "{}", "Quillfeather", CANONICAL)  # type: ignore[arg-type]
+    assert "Quillfeather" not in str(raised.value)
+    assert '"multipleBirthInteger": 8' in tried(pen, tmp_path, 2)
+
+
+def test_the_process_ends_with_the_one_who_asked(tmp_path: Path) -> None:
+    made = Playpen(SystemClock())
+    tried(made, tmp_path, 2)
+    process = made._process
+    assert process is not None
+    del made
+    gc.collect()
+    assert process.poll() is not None
