@@ -294,7 +294,7 @@ def test_an_invariant_is_kept_and_broken(judge: Judge, key: str, right: Any, wro
 def test_every_invariant_that_is_checked_has_its_two_resources() -> None:
     tested = {key for key, _, _ in RIGHT_AND_WRONG}
     known = {rule.key for rules in RULES.values() for rule in rules}
-    native = {key.split(".")[0] for key in invariants.NATIVE} - {"txt-2", "dom-6"}  # asked for people: see test_terms
+    native = {key.split(".")[0] for key in invariants.NATIVE} - {"txt-2", "dom-6"}  # asked for people: see test_places
     assert known | native == tested
 
 

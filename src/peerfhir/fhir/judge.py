@@ -116,22 +116,27 @@ class Judge:
         codes = set() if is_valid else {one.code for one in found[before:] if one.severity == "error"}
         if not codes & _WELL_BUILT:
             is_contained = depth > 0 and path.endswith("]")  # entries and parameters end in a name
-            self._beside(resource, shell, path, asked, is_contained=is_contained)
-            if self._has_constraints:
-                self._by_path(resource, claims, path, asked)
+            is_extended = self._beside(resource, shell, path, asked, is_contained=is_contained)
+            if self._has_constraints and (claims or is_extended):
+                self._by_path(resource, claims, path, asked, is_extended=is_extended)
         if "structure" not in codes:
             for place, one in inner:
                 self._judge(one, place, self._of_type(passed, one), asked, depth + 1)
 
     def _beside(
         self, resource: dict[str, Any], shell: dict[str, Any], path: str, asked: _Asked, *, is_contained: bool
-    ) -> None:
-        """What no schema says. Places are turned into FHIRPath only where there is something to say."""
+    ) -> bool:
+        """What no schema says; whether there may be extensions with invariants of their own.
+
+        Places are turned into FHIRPath only where there is something to say.
+        """
         said: list[Finding] = []
+        is_extended = is_contained
         if not is_contained:  # what is contained was looked at together with the resource around it
             seen: list[str] = []
             around = resource if "contained" in resource else shell
-            quiet = scan.is_quiet(around, self.base.integers, seen)
+            quiet = scan.is_quiet(around, self.base.integers, self._extended, seen)
+            is_extended = not quiet or scan.EXTENDED in seen
             if not quiet or around is not shell or any(text[0] == "#" for text in seen):
                 said += scan.look(around, path, self.base)
             if asked.at_door and (not quiet or seen):
@@ -145,8 +150,11 @@ class Judge:
             said += referral.check(resource, path)
         for one in said:
             asked.found.append(replace(one, expression=spoken(self.base, asked.whole, one.expression)))
+        return is_extended
 
-    def _by_path(self, resource: dict[str, Any], claims: tuple[str, ...], path: str, asked: _Asked) -> None:
+    def _by_path(
+        self, resource: dict[str, Any], claims: tuple[str, ...], path: str, asked: _Asked, *, is_extended: bool
+    ) -> None:
         """The invariants of the profiles a resource claims, and of the extensions that it holds."""
         said: list[Finding] = []
         for url in claims:
@@ -154,7 +162,7 @@ class Judge:
             if some:
                 said += self._rules.broken(some, resource, path, asked.whole)
                 said += self._beyond(some, resource, path, asked)
-        for place, one in _extensions(resource, path, self._extended):
+        for place, one in _extensions(resource, path, self._extended if is_extended else frozenset()):
             said += self._rules.broken(self.profiles.constraints(one["url"]), one, place, asked.whole)
         for each in said:
             asked.found.append(replace(each, expression=spoken(self.base, asked.whole, each.expression)))

@@ -14,20 +14,26 @@ from peerfhir.fhir.schema import Base
 
 _INTEGERS = frozenset({"integer", "unsignedInt", "positiveInt"})
 MAX_DEPTH = 100  # objects in objects; the reader stops strangers at 64
+EXTENDED = "extended"
 Object = dict[str, Any]
 
 
 def is_quiet(  # noqa: C901 - one pass, for speed
-    node: Object, integers: frozenset[str], seen: list[str], room: int = MAX_DEPTH
+    node: Object, integers: frozenset[str], urls: frozenset[str], seen: list[str], room: int = MAX_DEPTH
 ) -> bool:
     """Whether nothing in a resource that its schema accepts needs a closer look; most are, and it costs no places.
 
-    seen  takes the references that are no plain `Type/id` or address: local ones, urns, conditional ones
+    urls  of extensions that have invariants of their own
+    seen  takes the references that are no plain `Type/id` or address (local ones, urns, conditional ones), and EXTENDED
+          for an extension of `urls`
     """
     if "reference" in node:
         text = node["reference"]
         if type(text) is str and (text[:1] == "#" or text[:1] == "u" or "?" in text):
             seen.append(text)
+    elif "url" in node:
+        if node["url"] in urls:
+            seen.append(EXTENDED)
     elif "start" in node and "end" in node:
         if ends_early(node):
             return False
@@ -42,14 +48,14 @@ def is_quiet(  # noqa: C901 - one pass, for speed
         if kind is str:
             continue
         if kind is dict:
-            if not is_quiet(one, integers, seen, room - 1):
+            if not is_quiet(one, integers, urls, seen, room - 1):
                 return False
         elif kind is list:
             if key[:1] == "_":
                 return False
             for entry in one:
                 if type(entry) is dict:
-                    if not is_quiet(entry, integers, seen, room - 1):
+                    if not is_quiet(entry, integers, urls, seen, room - 1):
                         return False
                 elif entry is None:
                     return False
