@@ -77,10 +77,14 @@ def test_no_search_makes_a_5xx(shared: Engine) -> None:
     rng = random.Random(SEED + 2)
     names = ["status", "identifier", "patient", "authored-on", "_lastUpdated", "_count", "_sort", "_after", "_id", "name",
              "owner:missing", "status:not", "_include", "_revinclude", "subject:Patient", "x", "_total", "code", "",
-             "_summary", "family:contains", "period", "focus", "_profile"]  # fmt: skip
+             "_summary", "family:contains", "period", "focus", "_profile", "_elements", "patient.name", "subject:Patient.birthdate",
+             "owner:identifier", "name:exact", "value-quantity", "_include:iterate", "_totalMethod", "patient.identifier:not",
+             "patient.", ".name", "a.b.c", "status:", ":not", "_sort:x"]  # fmt: skip
     values = ["", "|", "a|b", "|b", "a|", ",", "a,b", "\\,", "ge2024", "2024-02-30", "true", "1", "-1", "1" * 40, "%00",
               "%ff", "%", "Patient/x", "Patient/", "é", "_id", "-_lastUpdated", "MS4x", "Task:focus", "Task:owner:Patient",
-              "a" * 3000, "'; drop table", "_", "%25", "*", "requested,accepted", "\x1f"]  # fmt: skip
+              "a" * 3000, "'; drop table", "_", "%25", "*", "requested,accepted", "\x1f",
+              "dC4xLng", "di4xLng", "aS4wLng", "di45OTk5OTk5OTk5OTk5OTk5OTk5LngK", "gt1e99", "5.4||mg", "1e-99|x|y", "ap2024",
+              "family,-birthdate", "-_id,_id", "--status", "\U0010ffff", "\x7f", "9999-12-31", "0001", "ap0001", "sa9999-12-31"]  # fmt: skip
     for number in range(1500):
         asked = "&".join(f"{rng.choice(names)}={rng.choice(values)}" for _ in range(rng.randrange(1, 5)))
         headers = {"prefer": "handling=lenient"} if rng.random() < 0.5 else {}
@@ -117,3 +121,34 @@ def test_nesting_is_a_finding_and_no_exception(depth: int) -> None:
         item = {"linkId": str(number), "type": "group", "item": [item]}
     assert validate({"resourceType": "Coverage", "extension": [inner]})
     assert bool(validate({"resourceType": "Questionnaire", "status": "draft", "item": [item]})) == (depth > 60)
+
+
+def test_no_address_makes_a_5xx(shared: Engine) -> None:
+    """Every method at made-up addresses, with and without a body."""
+    server = Server(shared)
+    who = server.post({"resourceType": "Patient", "active": True})["id"]
+    rng = random.Random(SEED + 4)
+    parts = ["Patient", "Task", who, "_history", "_search", "$validate", "$everything", "metadata", "1", "9" * 30, "", "..", "%00",
+             "_after", "Observation", "x" * 65, "é", "Nonsense", "$", "_", "$meta", "٣"]  # fmt: skip
+    queries = ["", "_count=1", "_after=x", "identifier=1", "_format=json", "_format=xml", "profile=%00", "mode=x", "_since=x", "&&==", "%"]
+    bodies: list[Any] = [None, {}, [], "x", 1, {"resourceType": "Patient"}, {"resourceType": "Patient", "id": who},
+                         [{"op": "add", "path": "/active", "value": 1}], {"resourceType": "Parameters", "parameter": [None, 1, {}]},
+                         {"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": [], "url": {}}}]}]  # fmt: skip
+    headers = [{}, {"if-match": '"\x00"'}, {"if-none-match": "*,,"}, {"if-modified-since": "yesterday"}, {"prefer": "=;=,return"},
+               {"if-none-exist": "a=b&c"}, {"if-none-exist": ""}, {"accept": ";;q=x"}, {"if-modified-since": "Sat, 99 Foo 2026"}]  # fmt: skip
+    for number in range(2500):
+        path = "/".join(rng.choice(parts) for _ in range(rng.randrange(0, 5)))
+        method = rng.choice(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE"])
+        call = Call(method, path, rng.choice(queries), rng.choice(headers), rng.choice(bodies), BASE)
+        reply = server.rest.answer(call)
+        assert reply.status < 500, f"seed {SEED + 4}, case {number}: {method} {path} {reply.body!r}"
+        assert reply.status < 400 or read(reply.body)["resourceType"] == "OperationOutcome"
+
+
+@pytest.mark.parametrize("kind", ["transaction", "batch"])
+def test_ten_thousand_entries_are_refused_at_once(shared: Engine, kind: str) -> None:
+    server = Server(shared)
+    entry = {"resource": {"resourceType": "Patient"}, "request": {"method": "POST", "url": "Patient"}}
+    reply = server.ask("POST", "", {"resourceType": "Bundle", "type": kind, "entry": [entry] * 10_000})
+    assert (reply.status, read(reply.body)["issue"][0]["code"]) == (422, "too-costly")
+    assert server.get("Patient?_count=0")["total"] == 0

@@ -76,3 +76,51 @@ def test_a_body_that_is_no_json_names_its_line(client: FlaskClient) -> None:
     assert reply.status_code == 400
     assert reply.json["issue"][0]["diagnostics"].startswith("2:18: ")
     assert client.post("/fhir/Patient", headers=headers).status_code == 400
+
+
+def test_a_patch_comes_as_json_of_either_kind_and_as_nothing_else(client: FlaskClient) -> None:
+    where = f"/fhir/Patient/{client.post('/fhir/Patient', json=PATIENT, headers=AUTH).json['id']}"
+    steps, merge = b'[{"op":"add","path":"/active","value":true}]', b'{"active":false}'
+    for kind, data in (("application/json-patch+json", steps), ("application/json-patch+json; charset=utf-8", steps),
+                       ("application/merge-patch+json", merge), ("application/json", merge), ("application/json", steps),
+                       ("application/fhir+json", merge)):  # fmt: skip
+        assert client.patch(where, data=data, headers={**AUTH, "Content-Type": kind}).status_code == 200, kind
+    for kind in ("application/xml-patch+xml", "text/plain", "application/x-www-form-urlencoded", ""):
+        assert client.patch(where, data=steps, headers={**AUTH, "Content-Type": kind}).status_code == 415, kind
+    for data in (
+        b"",
+        b"[",
+        b'[{"op":"add","path":"/active","value":NaN}]',
+        b'{"a":1,"a":2}',
+        b"\xff",
+        b"[" * 100 + b"]" * 100,
+    ):
+        reply = client.patch(where, data=data, headers={**AUTH, "Content-Type": "application/json-patch+json"})
+        assert reply.status_code == 400
+        assert reply.json["resourceType"] == "OperationOutcome"
+    assert client.get(where, headers=AUTH).json["meta"]["versionId"] == "7"
+
+
+def test_a_delete_and_what_follows_over_the_web(client: FlaskClient) -> None:
+    where = f"/fhir/Patient/{client.post('/fhir/Patient', json=PATIENT, headers=AUTH).json['id']}"
+    gone = client.delete(where, headers=AUTH)
+    assert (gone.status_code, gone.data, gone.headers["ETag"]) == (204, b"", 'W/"2"')
+    assert client.get(where, headers=AUTH).status_code == 410
+    told = client.get(f"{where}/_history", headers=AUTH).json
+    assert [one["request"]["method"] for one in told["entry"]] == ["DELETE", "POST"]
+
+
+def test_what_has_not_changed_since_is_not_sent_again(client: FlaskClient) -> None:
+    made = client.post("/fhir/Patient", json=PATIENT, headers=AUTH)
+    where = f"/fhir/Patient/{made.json['id']}"
+    same = {"If-Modified-Since": made.headers["Last-Modified"]}
+    assert client.get(where, headers={**AUTH, **same}).status_code == 304
+    assert client.get(where, headers={**AUTH, "If-Modified-Since": "Sat, 01 Jan 2000 00:00:00 GMT"}).status_code == 200
+    assert client.get(where, headers={**AUTH, "If-Modified-Since": "once upon a time"}).status_code == 200
+    assert client.get(where, headers={**AUTH, **same, "If-None-Match": 'W/"9"'}).status_code == 200
+
+
+def test_a_validation_may_come_without_a_body(client: FlaskClient) -> None:
+    where = f"/fhir/Patient/{client.post('/fhir/Patient', json=PATIENT, headers=AUTH).json['id']}"
+    assert client.post(f"{where}/$validate", headers=AUTH).json["resourceType"] == "OperationOutcome"
+    assert client.post("/fhir/Patient/$validate", json=PATIENT, headers=AUTH).status_code == 200
