@@ -15,6 +15,7 @@ from peerfhir.errors import Fault
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
+MAX_DIGITS = 1000  # of an integer; longer ones are decimals, for Python reads no integer beyond 4,300 digits
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _scalar(text: str) -> Any:
         return True
     if text in ("false", "False", "FALSE"):
         return False
-    if _INTEGER.fullmatch(text):
+    if _INTEGER.fullmatch(text) and len(text) < MAX_DIGITS:
         return int(text)
     if _DECIMAL.fullmatch(text):
         return Decimal(text)
