@@ -10,7 +10,10 @@ from typer.testing import CliRunner
 
 from peerfhir.fhir import writer
 from peerfhir.mapcommands import commands
+from peerfhir.mapping.examples import examples, rewrite
+from peerfhir.mapping.shelf import look
 from tests.mapping import samples
+from tests.support.mapping_folder import CANONICAL
 
 # a terminal that is wide and plain, outside of CI
 CALM = {"CI": "", "COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1", "FORCE_COLOR": "", "GITHUB_ACTIONS": ""}
@@ -63,3 +66,12 @@ def row(**changes: str) -> str:
 def table(*rows: str) -> str:
     """A referral table."""
     return "\n".join((CSV_HEADER, *rows)) + "\n"
+
+
+def accept_outputs(mappings: Path, name: str) -> None:
+    """Write what the examples of a mapping give, as a person would after looking at it."""
+    opened = look(mappings, CANONICAL).find(name)
+    assert opened is not None
+    for one in examples(opened)[0]:
+        if one.error is None:
+            rewrite(opened, one)

@@ -6,25 +6,13 @@ from pathlib import Path
 import pytest
 
 from peerfhir.fhir import reader
-from peerfhir.mapping import examples as beside
-from peerfhir.mapping.shelf import look
 from tests.mapping import samples
-from tests.mapping.maps import call, example, row, table, worked
-from tests.support.mapping_folder import CANONICAL
+from tests.mapping.maps import accept_outputs, call, example, row, table, worked
 
 
 @pytest.fixture
 def mappings(tmp_path: Path) -> Path:
     return worked(tmp_path)
-
-
-def expected(mappings: Path, name: str) -> None:
-    """Write what the examples of a mapping give, as a person would after looking at it."""
-    opened = look(mappings, CANONICAL).find(name)
-    assert opened is not None
-    for one in beside.examples(opened)[0]:
-        if one.error is None:
-            beside.rewrite(opened, one)
 
 
 # --- check ----------------------------------------------------------------------------------------------------------
@@ -178,7 +166,7 @@ def test_a_trace_goes_to_standard_error_beside_the_result(mappings: Path, tmp_pa
 def test_examples_pass_fail_and_are_covered(mappings: Path) -> None:
     example(mappings, "referral-csv", "01-basic", table(row()))
     example(mappings, "referral-csv", "02-bad-date", table(row(dob="x")), error="PM702 row 1 dob\n")
-    expected(mappings, "referral-csv")
+    accept_outputs(mappings, "referral-csv")
     said = call("test", "referral-csv", "--coverage", "--mappings", mappings)
     assert "01-basic     pass\n" in said.out
     assert "02-bad-date  pass   (expected PM702 row 1 dob)" in said.out
@@ -190,7 +178,7 @@ def test_examples_pass_fail_and_are_covered(mappings: Path) -> None:
 
 def test_a_difference_names_the_place_what_was_expected_and_what_came(mappings: Path) -> None:
     path = example(mappings, "referral-csv", "01-basic", table(row()))
-    expected(mappings, "referral-csv")
+    accept_outputs(mappings, "referral-csv")
     path.write_text(table(row(priority="S", email="p1@example.org")), "utf-8")
     said = call("test", "referral-csv", "--mappings", mappings)
     assert said.code == 1
@@ -210,7 +198,7 @@ def test_an_expected_error_that_does_not_occur_or_another_that_does_is_told(mapp
 
 def test_several_records_of_one_example_are_a_list_with_the_failed_ones_by_their_code(mappings: Path) -> None:
     example(mappings, "referral-csv", "01", table(row(), row(referral_id="R-2", dob="x")))
-    expected(mappings, "referral-csv")
+    accept_outputs(mappings, "referral-csv")
     path = mappings / "referral-csv" / "examples" / "01.expected.json"
     assert reader.read(path.read_bytes())[1] == {"error": "PM702"}
     assert call("test", "referral-csv", "--mappings", mappings).code == 0
@@ -236,7 +224,7 @@ def test_a_file_without_its_pair_and_a_mapping_without_examples_are_problems(map
 def test_examples_are_chosen_by_a_word_and_told_as_json(mappings: Path) -> None:
     example(mappings, "referral-csv", "01-plain", table(row()))
     example(mappings, "referral-csv", "02-other", table(row(sex="")))
-    expected(mappings, "referral-csv")
+    accept_outputs(mappings, "referral-csv")
     said = call("test", "referral-csv", "-k", "other", "--format", "json", "--mappings", mappings)
     found = reader.read(said.out.encode())
     assert [one["name"] for one in found[0]["examples"]] == ["02-other"]

