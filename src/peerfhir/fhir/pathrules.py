@@ -37,13 +37,17 @@ class PathRules:
         resource  what the profile is about: a resource, or an extension in one
         place     where it stands in `whole`, the resource or Bundle that was sent
         """
+        unknown: list[bool] = []
+        environment = Environment(
+            model_of(r4()), resource=resource if "resourceType" in resource else None, root=whole,
+            member_of=self._member(unknown),
+        )  # fmt: skip
         for one in constraints:
-            if one.targets:
-                continue  # see `references`
-            for item, at in self._items(one, resource, place):
-                finding = self._judged(one, item, at, resource, whole)
-                if finding is not None:
-                    yield finding
+            if not one.targets:  # see `references`
+                for item, at in self._items(one, resource, place):
+                    finding = self._judged(one, item, at, environment, unknown)
+                    if finding is not None:
+                        yield finding
 
     def references(
         self, constraints: Iterable[Constraint], resource: Json, place: str
@@ -56,13 +60,13 @@ class PathRules:
                     if type(text) is str:
                         yield f"{at}.reference", text, one.targets
 
-    def _judged(self, one: Constraint, item: Item, place: str, resource: Json, whole: Json) -> Finding | None:
+    def _judged(
+        self, one: Constraint, item: Item, place: str, environment: Environment, unknown: list[bool]
+    ) -> Finding | None:
         compiled = self._path(one.expression, item.kind)
-        unknown: list[bool] = []
+        unknown.clear()
+        environment.defined.clear()
         if compiled is not None:
-            environment = Environment(
-                model_of(r4()), resource=_resource(item, resource), root=whole, member_of=self._member(unknown)
-            )
             try:
                 if _holds(compiled(item, environment)):
                     return None
@@ -86,6 +90,9 @@ class PathRules:
 
     def _path(self, expression: str, kind: str) -> Path | None:
         """The compiled expression; None when the language has no such thing."""
+        known = self._paths.get((expression, kind))
+        if known is not None:
+            return known
         if (expression, kind) not in self._paths:
             # a name that the type has not is nothing for HL7's validator: then it is read without knowing the type
             for root in (Static((kind,), "one", sure=False), OPEN):
@@ -97,13 +104,15 @@ class PathRules:
                     self._paths[expression, kind] = None
         return self._paths[expression, kind]
 
-    def _items(self, one: Constraint, resource: Json, place: str) -> Iterator[tuple[Item, str]]:
+    def _items(self, one: Constraint, resource: Json, place: str) -> list[tuple[Item, str]]:
         """The values that an invariant is about, each with its place."""
         kind = resource.get("resourceType", "Extension")
         found = [(Item(resource, kind), place)]
+        if not one.steps:
+            return found
         for step in one.steps:
             found = [below for item, at in found for slot in step for below in self._below(item, at, *slot)]
-        return iter(found)
+        return found
 
     def _below(self, item: Item, place: str, key: str, kind: str, match: Schema | None) -> Iterator[tuple[Item, str]]:
         node = item.value
@@ -135,13 +144,6 @@ def _kind(kind: str, value: Json) -> str:
     if kind in ("Resource", "DomainResource") and type(value) is dict:
         return str(value.get("resourceType", kind))
     return kind
-
-
-def _resource(item: Item, resource: Json) -> Json:
-    """%resource: the resource that holds the context."""
-    if "resourceType" in resource:
-        return resource
-    return item.value if type(item.value) is dict else None
 
 
 def _holds(found: list[Any]) -> bool:

@@ -37,9 +37,10 @@ def is_quiet(  # noqa: C901 - one pass, for speed
     elif "start" in node and "end" in node:
         if ends_early(node):
             return False
-    elif ("div" in node and type(node["div"]) is str and not is_closed(node["div"])) or (
-        "low" in node and "high" in node
-    ):
+    elif "div" in node:
+        if type(node["div"]) is str and not is_closed(node["div"]):
+            return False
+    elif "low" in node and "high" in node and _is_upside_down(node["low"], node["high"]):
         return False
     if not room:
         return False
