@@ -52,7 +52,7 @@ def tokens(text: str) -> list[Token]:
         match = _TOKENS.match(text, at)
         if match is None:
             raise _unreadable(text, at)
-        if match.lastgroup is not None and match.group("space") is None:
+        if match.lastgroup != "space":
             found.append(_token(match, at))
         at = match.end()
     found.append(Token("end", "", len(text)))
@@ -60,7 +60,9 @@ def tokens(text: str) -> list[Token]:
 
 
 def _token(match: re.Match[str], at: int) -> Token:
-    text = match.group()
+    text, kind = match.group(), match.lastgroup
+    if kind in ("name", "symbol", "number"):
+        return Token(kind, text, at)
     if match.group("time"):
         return Token("time", _time(match.group("clock"), at), at)
     if match.group("temporal"):
@@ -69,13 +71,8 @@ def _token(match: re.Match[str], at: int) -> Token:
         return Token("string", _unescape(text[1:-1], at + 1), at)
     if match.group("quoted"):
         return Token("quoted-name", _unescape(text[1:-1], at + 1), at)
-    if match.group("variable"):
-        name = text[1:]
-        return Token("variable", _unescape(name[1:-1], at + 2) if name[0] in "`'" else name, at)
-    for kind in ("number", "name"):
-        if match.group(kind):
-            return Token(kind, text, at)
-    return Token("symbol", text, at)
+    name = text[1:]
+    return Token("variable", _unescape(name[1:-1], at + 2) if name[0] in "`'" else name, at)
 
 
 def _temporal(match: re.Match[str], at: int) -> Token:
