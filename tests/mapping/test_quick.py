@@ -56,6 +56,15 @@ def test_a_plainly_good_object_is_read_without_a_doubt() -> None:
     assert of_objects(source(SESSION))(MEETING) == careful(SESSION, MEETING)
 
 
+@pytest.mark.parametrize("people", [{}, "", {"key": "a"}, 5, False, [[]], [{}], ({"key": "a", "status": "present"},)])
+def test_a_list_of_objects_is_a_list(people: Any) -> None:
+    try:
+        found = of_objects(source(SESSION))({**MEETING, "people": people})
+    except Exception:  # a doubt, whatever it is called
+        return
+    assert found == careful(SESSION, {**MEETING, "people": people})
+
+
 @cache
 def reader(text: str) -> RecordReader:
     return RecordReader(source(text), MARK)

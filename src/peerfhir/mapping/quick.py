@@ -99,7 +99,11 @@ class _Emitter:
     def _structure(self, field: Field, fields: Fields, place: str) -> list[str]:
         inner = self._object(fields)
         if field.repeats:
-            return [f"{place} = [{inner}(x) for x in {place} if x is not None] if {place} is not None else []"]
+            return [
+                f"if {place} is None: {place} = []",
+                f"elif type({place}) is not list: raise g_Doubt",  # an empty object would pass for an empty list
+                f"else: {place} = [{inner}(x) for x in {place} if x is not None]",
+            ]
         if field.required:
             return [f"{place} = {inner}({place})"]
         return [f"if {place} is not None: {place} = {inner}({place})"]
