@@ -45,6 +45,18 @@ ALL_IDENTIFIED = Seen(
         for types, codes in zip(among(_t.type, "types"), among(_t.code, "codes"), strict=True)
     )
 )
+# The search that clients make most, kept prepared: by one identifier, of a system or of any.
+_BEARING = select(_t.id).where(
+    _t.program_id == bindparam("p"),
+    _t.type == bindparam("t"),
+    _t.param == "identifier",
+    _t.code == bindparam("c"),
+)
+_OF_TYPE = (
+    CURRENT.where(_r.program_id == bindparam("p"), _r.type == bindparam("t")).order_by(_r.id).limit(bindparam("n"))
+)
+BY_VALUE = Seen(_OF_TYPE.where(_r.id.in_(_BEARING)))
+BY_IDENTIFIER = Seen(_OF_TYPE.where(_r.id.in_(_BEARING.where(_t.system == bindparam("s")))))
 NEW_RESOURCE = Prepared(insert(fhir_resource))
 NEW_VERSION = Prepared(insert(fhir_version))
 POINTING = {  # type -> parameters that may point at it
