@@ -162,6 +162,11 @@ class House:
             f"{self.settings.mappings_dir / name}:1:1: this mapping is needed and not there"
             for name in sorted(NEEDED - known)
         ]
+        problems += [
+            f"{loaded.get(name).document.mark}: status: only an active mapping is used for delivery"
+            for name in sorted(NEEDED & known)
+            if loaded.get(name).document.status != "active"
+        ]
         for endpoint in self.settings.endpoints.values():
             file = self.settings.config_dir / "endpoints" / f"{endpoint.id}.yaml"
             problems += [

@@ -56,3 +56,11 @@ def test_an_endpoint_that_names_a_wrong_overlay_stops_the_start_at_its_line(
     place, _, said = refused.value.problems[0].partition(": ")
     assert place.rpartition("/")[2].startswith("hapi.yaml:")
     assert said == what
+
+
+def test_only_an_active_mapping_is_used_for_delivery(tmp_path: Path) -> None:
+    opened = house(tmp_path, "hapi", "[]")
+    file = tmp_path / "mappings/summary/summary.map.yaml"
+    file.write_text(file.read_text("utf-8").replace("status: active", "status: draft"), "utf-8")
+    with pytest.raises(BadConfiguration, match="only an active mapping is used for delivery"):
+        _ = opened.mappings

@@ -145,6 +145,7 @@ class _Checker:
         else:
             made = resources.checked(rows.expanded(document.resources or Yaml("map", {}, document.mark)), scope)
             template = Template(made, None, names.used())
+            self._reverse(source.fields)
             self._unused(source.fields, source.key, "source.fields")
             self._keyless(source)
         types = {ROOT_PLACE: scope.root, **self._leaves.types}
@@ -198,6 +199,19 @@ class _Checker:
                 self._problems.add(one.mark, "PM300", here, what, 'say so with unused: "reason"')
             elif one.fields is not None:
                 self._unused(one.fields, (), here)
+
+    def _reverse(self, fields: Fields) -> None:
+        """`reverse` names declared fields; each is an expression, or says why it is not given back."""
+        section = self._document.reverse
+        for name, node in section.items.items():
+            here = f"reverse.{name}"
+            if name not in fields.items:
+                what, hint = f"'{name}' is not a declared field", nearest(name, fields.items)
+                self._problems.add(section.marks[name], "PM111", here, what, hint)
+            skipped = node.kind == "map" and list(node.value) == ["skip"] and node.value["skip"].kind == "scalar"
+            if not skipped and not (node.kind == "scalar" and str(node.value).startswith("=")):
+                what = "a field is given back by an expression, or skipped with a reason"
+                self._problems.add(node.mark, "PM007", here, what, "=... or {skip: why}")
 
     def _keyless(self, source: Source) -> None:
         if not source.key and self._document.bundle != "none":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -69,6 +69,7 @@ def compiled(checked: Checked, *, careful: bool = False) -> Compiled:
         "g_absent": primitives.absent,
         "g_present": primitives.present,
         "g_extracted": extracted,
+        "g_one_of": one_of,
     }
     code = compile(module, checked.document.mark.path, "exec")
     exec(code, names)  # noqa: S102 - a tree built here from checked syntax, no text
@@ -259,6 +260,10 @@ class _Emitter(Pairs):
                     otherwise = [ast.Expr(method("run", "missing", ast.Constant(number)))]
                 put = ast.If(is_there(part.code), [put], otherwise)
             self._do(put, child.rule)
+        for keys in node.either:
+            one_of = ours("one_of", name(place), ast.Tuple([ast.Constant(key) for key in keys], ast.Load()))
+            code = self._careful_value(one_of, node.rule, ast.Constant(None)) if self._careful else one_of
+            self._do(ast.Expr(code), node.rule)
 
     def _items(self, node: Items) -> Value:
         if len(node.nodes) == 1 and isinstance(node.nodes[0], Leaf) and node.nodes[0].many:
@@ -314,3 +319,11 @@ class _Emitter(Pairs):
         else:
             for statement in put:
                 self._do(statement, node.rule)
+
+
+def one_of(made: Mapping[str, Any], keys: tuple[str, ...]) -> None:
+    """Raises EvaluationProblem PM723 where a structure holds more than one of these keys."""
+    if sum(key in made for key in keys) > 1:
+        raise EvaluationProblem(
+            "PM723", f"{' and '.join(keys)} are spellings of one element, and more than one is made"
+        )

@@ -67,7 +67,8 @@ class Structs(Directives):
             one.choice or name for name, one in self._definitions.elements(kind).items() if one.minimum
         )
         self._asked.gaps(slot.outline, keys, required, yaml.mark, place.address)
-        found = Struct(Rule(yaml.mark, place.address), tuple(entries), needed, self._keeps(yaml, place))
+        either = self._either(kind, entries)
+        found = Struct(Rule(yaml.mark, place.address), tuple(entries), needed, self._keeps(yaml, place), either)
         self._warn_of_gaps(found, place)
         return found
 
@@ -158,6 +159,15 @@ class Structs(Directives):
             what = f"'{other.rstrip('?')}' and '{key}' are two spellings of one element"
             self._problems.add(mark, "PM204", place.below(key).address, what, "give each an $if")
         seen[element.choice] = f"{key}?" if conditional else key
+
+    def _either(self, kind: str, entries: list[tuple[str, Node]]) -> tuple[tuple[str, ...], ...]:
+        """Spellings of one choice that stand side by side, each with a $if."""
+        groups: dict[str, list[str]] = {}
+        for key, _ in entries:
+            element = self._definitions.element(kind, key)
+            if element is not None and element.choice:
+                groups.setdefault(element.choice, []).append(key)
+        return tuple(tuple(keys) for keys in groups.values() if len(keys) > 1)
 
     def _needed(self, kind: str, slot: Slot, written: frozenset[str], mark: Mark, place: Place) -> tuple[str, ...]:
         if slot.field is not None:

@@ -69,12 +69,18 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """A structure. `needed` are the keys without which it may not be there; `keep` keeps its constants."""
+    """A structure.
+
+    needed  keys without which it may not be there
+    keep    its constants keep it
+    either  groups of keys of which one may be there: spellings of one choice
+    """
 
     rule: Rule
     entries: tuple[tuple[str, Node], ...]
     needed: tuple[str, ...] = ()
     keep: bool = False
+    either: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
