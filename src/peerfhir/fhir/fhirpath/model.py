@@ -266,4 +266,6 @@ def type_of(value: Value) -> str:
     return _SYSTEM_TYPES.get(type(value), "TypeName")
 
 
-_SYSTEM_TYPES = {bool: "Boolean", int: "Integer", Decimal: "Decimal", str: "String", Quantity: "Quantity"}
+_SYSTEM_TYPES = {
+    bool: "Boolean", int: "Integer", Decimal: "Decimal", str: "String", Quantity: "Quantity", dict: "Object",
+}  # fmt: skip

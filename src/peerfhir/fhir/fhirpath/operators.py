@@ -69,7 +69,7 @@ def key(value: Value) -> Any:
         if unit is None:
             return ("quantity", value.value, value.unit)
         return ("quantity", EXACT.multiply(value.value, unit.factor).normalize(EXACT), unit.dimensions)
-    return (type(value).__name__, value)
+    return ("object", _json_key(value)) if type(value) is dict else (type(value).__name__, value)
 
 
 def _json_key(value: Any) -> Any:
@@ -141,6 +141,8 @@ def alike(left: Value, right: Value) -> bool:
     left, right = plain(left), plain(right)
     if type(left) is Item and type(right) is Item:
         return _json_alike(left.value, right.value)
+    if type(left) is dict and type(right) is dict:  # objects of a record
+        return _json_alike(left, right)
     if isinstance(left, Temporal) and isinstance(right, Temporal):
         return left.kind[:4] == right.kind[:4] and temporal.compared(left, right) == 0
     if isinstance(left, Quantity) or isinstance(right, Quantity):
