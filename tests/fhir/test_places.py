@@ -63,7 +63,8 @@ TEXT = """{
     ],
 )  # fmt: skip
 def test_the_line_of_an_element_or_of_what_is_around_it(expression: str, line: int) -> None:
-    assert Lines(TEXT).of(expression) == line
+    assert Lines(TEXT, [expression]).of(expression) == line
+    assert Lines(TEXT, [expression, "Patient.name[0].family", "Patient.active"]).of(expression) == line
 
 
 def test_the_resources_inside_are_found_and_left_out() -> None:

@@ -75,7 +75,7 @@ def _examined(path: Path, line: int, data: bytes, judge: Judge, profiles: Sequen
         return Examined(path, line, "", ((Finding("fatal", "invalid", "", fault.what), line + _line(fault.place) - 1),))
     found = judge.findings(resource, profiles=profiles, strict=strict, informed=True)
     found.sort(key=lambda one: ("fatal", "error", "warning", "information").index(one.severity))
-    lines = Lines(data.decode()) if found else None
+    lines = Lines(data.decode(), [one.expression for one in found]) if found else None
     return Examined(
         path, line, _kind(resource),
         tuple((one, line + (lines.of(one.expression) if lines else 1) - 1) for one in found),
