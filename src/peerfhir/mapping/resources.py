@@ -14,13 +14,14 @@ from peerfhir.fhir.fhirpath.problems import nearest
 from peerfhir.fhir.fhirpath.types import Bound, Scope
 from peerfhir.fhir.snapshot import Node as Outline
 from peerfhir.mapping.directives import EACH
-from peerfhir.mapping.document import NAME, Document, keys
+from peerfhir.mapping.document import NAME, Document
 from peerfhir.mapping.fragments import Fragment
 from peerfhir.mapping.leaves import Leaves, Place, Slot, bare, start_of
 from peerfhir.mapping.nodes import Nodes
 from peerfhir.mapping.problems import Problems
 from peerfhir.mapping.profiles import Outlines
 from peerfhir.mapping.questions import Questions
+from peerfhir.mapping.requests import Requests
 from peerfhir.mapping.searches import Searches
 from peerfhir.mapping.source import Source
 from peerfhir.mapping.tree import Const, Extract, Items, Node, Resource, Rule, Struct
@@ -28,8 +29,6 @@ from peerfhir.mapping.tree import Const, Extract, Items, Node, Resource, Rule, S
 SEEDS = "s_{}"  # the Python name of a resource's prepared hash
 _ASKED = ("$questionnaire", "$answers", "$extract")
 _OWN = ("resourceType", "profile", "$request", "$identity", "$each", "$let", "$if")
-_VERSIONED = ("ifMatch", "ifNoneMatch", "ifModifiedSince")
-_REQUEST = ["method", "url", "ifNoneExist", "ifMatch", "ifNoneMatch", "ifModifiedSince"]
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,11 @@ class Resources:
         self._leaves = leaves
         self._definitions = definitions
         self._problems = problems
-        self.searches = Searches(leaves, problems)
+        searches = Searches(leaves, problems)
+        self._requests = Requests(document.bundle, leaves, searches, problems)
         self.nodes = Nodes(leaves, definitions, problems, self._refer, fragments)
         self.nodes.outlines = outlines
-        self.nodes.searches = self.searches if document.bundle == "transaction" else None
+        self.nodes.searches = searches if document.bundle == "transaction" else None
         self._heads: dict[str, _Head] = {}
         self._current: tuple[_Head, Place] | None = None
         self._going = False
@@ -151,7 +151,7 @@ class Resources:
         self._current = (head, place)
         bundled = self._document.bundle != "none"
         url = self._url(head, place, yaml.mark) if bundled else None
-        self._made = (url, self._request(head, yaml, place))
+        self._made = (url, self._requests.request(head.type, yaml, place))
         self.nodes.contained = _contained(yaml)
         plain = replace(slot, many=False, outline=self._outline(yaml, place))
         struct = self.nodes.struct(yaml, plain, place, skip=("resourceType", "profile"))
@@ -344,70 +344,6 @@ class Resources:
         here = replace(place, scope=replace(place.scope, variables=variables), index=f"n{head.order}")
         url = self._address_of(head, here, node)
         return None if url is None else (_for_each(url[0], found, here.index, bound.place), True)
-
-    def _request(self, head: _Head, yaml: Yaml, place: Place) -> tuple[tuple[str, ast.expr], ...]:
-        node = yaml.value.get("$request")
-        here = place.below("$request")
-        wanted = self._document.bundle in ("transaction", "batch")
-        if node is None:
-            if wanted and head.type == "Patient":
-                what = "a Patient created without ifNoneExist makes duplicates"
-                self._problems.add(yaml.mark, "PM271", here.address, what)
-            return (("method", ast.Constant("POST")), ("url", ast.Constant(head.type))) if wanted else ()
-        if not keys(node, _REQUEST, frozenset(), here.address, self._problems):
-            return ()
-        if not wanted:
-            self._problems.add(node.mark, "PM275", here.address, f"bundle: {self._document.bundle} has no requests")
-            return ()
-        method = str(node.value["method"].value) if "method" in node.value else "POST"
-        if method not in ("POST", "PUT") or (method == "PUT" and "ifNoneExist" in node.value):
-            self._problems.add(node.mark, "PM275", here.address, "the method is POST, or PUT without ifNoneExist")
-        if method == "POST" and (other := next((key for key in _VERSIONED if key in node.value), None)):
-            self._problems.add(node.key_marks[other], "PM275", here.address, f"{other} belongs to a PUT")
-        found = {key: self._part(head, key, value, here) for key, value in node.value.items() if key != "method"}
-        url = found.pop("url", None) or self._default_url(head, method, node, here)
-        rest = [(key, code) for key, code in found.items() if code is not None]
-        return (("method", ast.Constant(method)), ("url", url), *rest)
-
-    def _part(self, head: _Head, key: str, value: Yaml, here: Place) -> ast.expr | None:
-        place = here.below(key)
-        if key in ("url", "ifNoneExist"):
-            self.searches.check(head.type, value, place)
-            if key == "ifNoneExist":
-                self._check_identifier(head, value, place)
-            return self.searches.text(value, place)
-        leaf = self._leaves.scalar(value, Slot("instant" if key == "ifModifiedSince" else "string"), place)
-        if isinstance(leaf, Const):
-            return ast.Constant(leaf.value)
-        if leaf is not None and leaf.nullable:
-            what = "this can be empty; the request would not be conditional"
-            self._problems.add(value.mark, "PM273", place.address, what, "use a required field")
-        return leaf.code if leaf is not None else None
-
-    def _check_identifier(self, head: _Head, value: Yaml, place: Place) -> None:
-        """PM274: the identifier that is searched for is not one that the resource carries."""
-        written = head.yaml.value.get("identifier")
-        items = written.value if written is not None and written.kind == "list" else [written] if written else []
-        systems = [one.value["system"].raw for one in items if one.kind == "map" and "system" in one.value]
-        known = {place.scope.systems.get(one.removeprefix("$"), one) for one in systems}
-        if any(one.startswith("=") or "{{" in one for one in systems) or any(one.kind != "map" for one in items):
-            return
-        for system in self.searches.systems(value, place):
-            if system not in known:
-                what = f"the resource carries no identifier of {system}: each run makes another"
-                self._problems.add(value.mark, "PM274", place.address, what)
-
-    def _default_url(self, head: _Head, method: str, node: Yaml, here: Place) -> ast.expr:
-        if method == "PUT" and "url" not in node.value:
-            given = head.yaml.value.get("id")
-            leaf = self._leaves.scalar(given, Slot("id"), here) if given and given.kind == "scalar" else None
-            if isinstance(leaf, Const):
-                return ast.Constant(f"{head.type}/{leaf.value}")
-            if leaf is not None and not leaf.nullable:
-                return call("concatenated", ast.Constant(f"{head.type}/"), leaf.code)
-            what = "a PUT needs an id that is never empty, or a search in url"
-            self._problems.add(node.mark, "PM275", here.address, what)
-        return ast.Constant(head.type)
 
 
 def _contained(yaml: Yaml) -> frozenset[str] | None:
