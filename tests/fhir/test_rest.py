@@ -495,3 +495,13 @@ def test_only_new_references_are_asked_after(shared: Engine) -> None:
     assert server.ask("PUT", f"Task/{kept.id}", body).status == 200
     body["owner"] = {"reference": "PractitionerRole/other"}
     assert server.ask("PUT", f"Task/{kept.id}", body).status == 422
+
+
+def test_a_format_beside_a_write_is_no_condition(server: Server) -> None:
+    said = "?_format=json&_pretty=true"
+    for _ in range(2):
+        assert server.ask("POST", f"Patient{said}", patient()).status == 201
+    where = f"Patient/{server.get('Patient?_count=1')['entry'][0]['resource']['id']}"
+    assert server.ask("PUT", f"{where}{said}", server.get(where)).status == 200
+    assert server.ask("PATCH", f"{where}{said}", {"gender": "other"}).status == 200
+    assert server.ask("DELETE", f"{where}{said}").status == 204

@@ -11,6 +11,8 @@ from peerfhir.fhir import compartments
 from peerfhir.fhir.capability import INTERACTIONS, build
 from peerfhir.fhir.parameters import PARAMETERS
 from peerfhir.fhir.reader import Json, read
+from peerfhir.fhir.store import metadata
+from peerfhir.records.database import open_engine
 from tests.support.fhir import Server
 from tests.support.third_party import folder, load
 
@@ -35,6 +37,14 @@ LEFT_OUT = {
     ("Observation", "code-value-concept"): "composite; MAY",
     ("Questionnaire", "context-type-value"): "composite; SHOULD; forms are asked for by url",
 }
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """One database is enough: what is understood does not depend on it."""
+    engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('truth') / 'fhir.db'}")
+    metadata.create_all(engine)
+    return engine
 
 
 @pytest.fixture(scope="module")

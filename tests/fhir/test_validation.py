@@ -8,10 +8,20 @@ import pytest
 from sqlalchemy import Engine
 
 from peerfhir.fhir.reader import read
+from peerfhir.fhir.store import metadata
+from peerfhir.records.database import open_engine
 from tests.support.fhir import Server, issues
 
 GOOD = {"resourceType": "Patient", "gender": "female"}
 BAD = {"resourceType": "Patient", "gender": "banana"}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """One database is enough: what is understood does not depend on it."""
+    engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('validation') / 'fhir.db'}")
+    metadata.create_all(engine)
+    return engine
 
 
 @pytest.fixture

@@ -188,20 +188,21 @@ class Rest:
 
     def _create(self, call: Call, name: str) -> Reply:
         condition = call.headers.get("if-none-exist") if self._conditional_create else None
-        if call.query and self._conditional_create:
+        if self._conditional_create:
             # fhirpy's get_or_create says the condition there; taking it as a plain create would double the resource
-            condition = condition or call.query
+            condition = condition or _meant(call.query) or None
         self._check_body(call, "create", name)
         entry = Entry("", "POST", name, resource=call.body, if_none_exist=condition)
         return self._write(call, entry, "create")
 
     def _update(self, call: Call, name: str, resource_id: str | None) -> Reply:
-        if bool(call.query) == (resource_id is not None) or (call.query and not self._conditional_create):
+        query = _meant(call.query)
+        if bool(query) == (resource_id is not None) or (query and not self._conditional_create):
             raise BadRequest("A PUT goes to Type/id, or to Type with a search that finds one.")
         self._check_body(call, "update", name)
         if resource_id is not None and call.body.get("id") != resource_id:
             raise BadRequest("The id in the address and in the resource differ, or it has none.", place=f"{name}.id")
-        entry = Entry("", "PUT", name, resource_id, call.query, call.body, if_match=call.headers.get("if-match"))
+        entry = Entry("", "PUT", name, resource_id, query, call.body, if_match=call.headers.get("if-match"))
         return self._write(call, entry, "update")
 
     def _patch(self, call: Call, name: str, resource_id: str) -> Reply:
@@ -226,7 +227,7 @@ class Rest:
         return Reply(200, {"Content-Type": FHIR_JSON, **headers}, said)
 
     def _refuse_query(self, call: Call) -> None:
-        if call.query.removeprefix("_format=json"):
+        if _meant(call.query):
             raise BadRequest("A PATCH or DELETE goes to Type/id, without a query.")
 
     def _check_body(self, call: Call, interaction: str, name: str) -> None:
@@ -305,6 +306,11 @@ def refusal(fault: Fault) -> Reply:
 def _only(method: str, *offered: str) -> None:
     if method not in offered:
         raise _NotOffered(offered)
+
+
+def _meant(query: str) -> str:
+    """A query without what says nothing about the resource."""
+    return "&".join(one for one in query.split("&") if one.partition("=")[0] not in ("_format", "_pretty", ""))
 
 
 def _json(status: int, value: Json) -> Reply:
