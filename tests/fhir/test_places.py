@@ -90,7 +90,9 @@ def test_codes_are_known_wrong_or_cannot_be_looked_up() -> None:
     codings = [{"system": "urn:known", "code": "a"}, {"system": "urn:known", "code": "b"}, {"system": "urn:x", "code": "c"},
                {"system": "urn:x", "code": "d"}, {"code": "e"}]  # fmt: skip
     found = list(
-        terms.check({"code": {"coding": codings}, "value": {"system": "urn:x", "code": "kg", "value": 1}}, "X", known)
+        terms.check(
+            {"code": {"coding": codings}, "value": {"system": "urn:x", "code": "kg", "value": 1}}, "X", known, set()
+        )
     )
     assert [(one.severity, one.expression) for one in found] == [
         ("warning", "X.code.coding[1].code"), ("information", "X.code.coding[2].code"),
@@ -106,6 +108,20 @@ def test_what_is_good_practice_is_said_to_people_and_not_at_doors() -> None:
     assert judge.findings(person) == judge.findings(person, at_door=True) == []
     found = judge.findings(person, informed=True)
     assert [(one.severity, one.rule or one.code) for one in found] == [
-        ("information", "informational"),
         ("warning", "dom-6"),
+        ("information", "informational"),
     ]
+
+
+def test_what_is_only_told_never_hides_an_error() -> None:
+    right = {"resourceType": "Observation", "status": "final", "code": {"coding": [{"system": "urn:x", "code": "a"}]}}
+    entries = [{"resource": {**right, "meta": {"profile": [f"http://x/{n}"]}}} for n in range(300)]
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [*entries, {"resource": {**right, "status": "banana"}}],
+    }
+    found = judge_of(()).findings(bundle, informed=True)
+    assert (found[0].severity, found[0].expression) == ("error", "Bundle.entry[300].resource.status")
+    assert len(found) == 200
+    assert sum(one.code == "informational" for one in found) <= 1

@@ -20,6 +20,7 @@ from peerfhir.fhir.targets import Targets
 
 MAX_FINDINGS = 200
 _MAX_DEPTH = 80
+_RANKS = {"fatal": 0, "error": 1, "warning": 2, "information": 3}
 _WELL_BUILT = frozenset({"structure", "value", "too-costly"})  # codes of what the invariants could not read
 
 
@@ -34,6 +35,7 @@ class _Asked:
     found: list[Finding] = field(default_factory=list)
     full_urls: frozenset[str] | None = None
     targets: Targets | None = None
+    systems: set[str] = field(default_factory=set)  # code systems that were said not to be at hand
 
 
 class Judge:
@@ -63,7 +65,10 @@ class Judge:
         name = resource.get("resourceType") if type(resource) is dict else None
         path = name if type(name) is str and name in self.base.resources else ""
         self._judge(resource, path, tuple(profiles), asked, 0)
-        return list(dict.fromkeys(asked.found))[:MAX_FINDINGS] if asked.found else []
+        if not asked.found:
+            return []
+        # errors first: what is said beside them must not push one of them out
+        return sorted(dict.fromkeys(asked.found), key=lambda one: _RANKS[one.severity])[:MAX_FINDINGS]
 
     def _of_others(self, also: tuple[str, ...], name: str) -> tuple[str, ...]:
         """Of what a Bundle is asked for, the profiles that its entries are meant by."""
@@ -92,9 +97,11 @@ class Judge:
             place = f"{path}.resourceType".lstrip(".")
             found.append(Finding("error", "structure", place, "This is not a resource type of FHIR R4."))
             return
-        if depth > _MAX_DEPTH or len(found) > MAX_FINDINGS:
+        if depth > _MAX_DEPTH:
             found.append(Finding("error", "too-costly", path, "This is nested deeper than can be judged."))
             return
+        if len(found) > MAX_FINDINGS and sum(one.severity == "error" for one in found) > MAX_FINDINGS:
+            return  # refused already, with more errors than anybody reads
         inner = nested(resource, path)
         shell = without(resource) if inner else resource
         if name == "Bundle" and depth == 0 and asked.at_door:
@@ -143,7 +150,7 @@ class Judge:
                 said += references.check(around, path, in_bundle=asked.full_urls)
         said += invariants.of_type(resource, path)
         if asked.informed:
-            said += terms.check(resource, path, self.profiles.terminology)
+            said += terms.check(resource, path, self.profiles.terminology, asked.systems)
             if not is_contained and "text" not in resource and "text" in self.base.slots(resource["resourceType"]):
                 said.append(Finding("warning", "invariant", path, "A resource should have a narrative (dom-6)."))
         if asked.at_door and resource["resourceType"] == "Task":

@@ -12,12 +12,13 @@ _UNKNOWN = "The code system of this code is not at hand: the code was not checke
 _WRONG = "The code system at hand has no such code."
 
 
-def check(resource: dict[str, Any], path: str, terminology: Terminology) -> Iterator[Finding]:
+def check(resource: dict[str, Any], path: str, terminology: Terminology, seen: set[str]) -> Iterator[Finding]:
     """A finding for each code that its system has not, and one for each system that is not at hand, at its first code.
 
     Unknown is never an error and never silent. Units of quantities are left to their own rules.
+
+    seen  the systems that were said not to be at hand; it is added to
     """
-    seen: set[str] = set()
     waiting: list[tuple[str, Any]] = [(path, resource)]
     while waiting:
         place, node = waiting.pop()
