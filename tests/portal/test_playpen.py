@@ -11,23 +11,27 @@ from pathlib import Path
 import pytest
 
 from peerfhir.clock import SystemClock
+from peerfhir.fhir.reader import read_own
 from peerfhir.portal import playpen
 from peerfhir.portal.draft import Draft
+from peerfhir.portal.playground import choices, examples
 from peerfhir.portal.playpen import Occupied, Playpen, TooMuch
 from tests.portal.test_playground import BUSY
 
+INSTRUMENTS = Path(__file__).parents[2] / "config" / "instruments"
+MAPPINGS = Path(__file__).parents[2] / "mappings"
 CANONICAL = "http://peerfhir.example.org/fhir"
 
 
 @pytest.fixture
 def pen() -> Iterator[Playpen]:
-    made = Playpen(SystemClock())
+    made = Playpen(SystemClock(), CANONICAL, INSTRUMENTS)
     yield made
     made.end()
 
 
 def tried(pen: Playpen, root: Path, letters: int) -> str:
-    trial = pen.tried(Draft(root, "", BUSY), '{"a": "' + "a" * letters + '"}', 1, CANONICAL)
+    trial = pen.tried(Draft(root, "", BUSY), '{"a": "' + "a" * letters + '"}', 1)
     return "".join(text for text, _ in trial.pieces)
 
 
@@ -69,16 +73,31 @@ def test_who_comes_while_another_try_runs_is_told_to_wait(
 
 def test_a_mistake_of_ours_is_told_by_its_place_and_without_what_was_typed(pen: Playpen, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"^\w+Error at .*\.py:[0-9]+$") as raised:
-        pen.tried(Draft(tmp_path, "", BUSY), "{}", "Quillfeather", CANONICAL)  # type: ignore[arg-type]
+        pen.tried(Draft(tmp_path, "", BUSY), "{}", "Quillfeather")  # type: ignore[arg-type]
     assert "Quillfeather" not in str(raised.value)
     assert '"multipleBirthInteger": 8' in tried(pen, tmp_path, 2)
 
 
 def test_the_process_ends_with_the_one_who_asked(tmp_path: Path) -> None:
-    made = Playpen(SystemClock())
+    made = Playpen(SystemClock(), CANONICAL, INSTRUMENTS)
     tried(made, tmp_path, 2)
     process = made._process
     assert process is not None
     del made
     gc.collect()
     assert process.poll() is not None
+
+
+def test_every_shipped_mapping_gives_in_the_playground_what_its_first_example_expects(pen: Playpen) -> None:
+    seen = 0
+    for choice in choices(MAPPINGS):
+        draft = Draft(MAPPINGS, choice.mapping, "", choice.overlay).as_on_disk()
+        for name, path in list(examples(MAPPINGS, choice).items())[:1]:
+            trial = pen.tried(draft, path.read_text("utf-8"), 1)
+            expected = path.with_name(f"{name}.{trial.suffix}")
+            if trial.suffix == "expected.json":
+                assert read_own(trial.expected.encode()) == read_own(expected.read_bytes()), choice.name
+            assert expected.is_file(), (choice.name, trial.problems)
+            assert trial.changes == []
+            seen += 1
+    assert seen >= 27

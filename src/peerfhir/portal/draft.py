@@ -36,6 +36,12 @@ class Draft:
         found = _ID.search(self.text)
         return found[1] if found else NEW
 
+    @property
+    def wants_instruments(self) -> bool:
+        """Whether a questionnaire of the site may be named in it; reading them takes longer than the check itself."""
+        text = self.text + self.overlay_text
+        return "$questionnaire" in text or "instrument:" in text
+
     def as_on_disk(self) -> Draft:
         """The same documents as they are without anything typed; an absent file is empty."""
         over = self.overlay_path

@@ -79,7 +79,8 @@ class Sheets:
 
 def mount(pages: Blueprint, desk: Desk) -> None:
     """The routes of the playground; it is nowhere to be found where the settings do not turn it on."""
-    playpen = Playpen(desk.parts.clock)
+    settings = desk.parts.settings
+    playpen = Playpen(desk.parts.clock, settings.canonical, settings.config_dir / "instruments")
     pages.add_url_rule("/playground", "playground", partial(_open, desk, playpen))
     pages.add_url_rule("/playground", "playground_try", partial(_try, desk, playpen), methods=["POST"])
 
@@ -142,7 +143,7 @@ def _print(
 ) -> Response:
     root, status = desk.parts.settings.mappings_dir, 422 if wrong else 200
     try:
-        trial = playpen.tried(sheets.draft(root), sheets.record, sheets.number, desk.parts.settings.canonical)
+        trial = playpen.tried(sheets.draft(root), sheets.record, sheets.number)
     except (TooMuch, Occupied) as fault:
         trial, status = Trial(), fault.status
         wrong = desk.words.say("playground.stopped" if isinstance(fault, TooMuch) else "playground.occupied")
@@ -161,7 +162,7 @@ def _saved(desk: Desk, playpen: Playpen, actor: Actor, sheets: Sheets, known: li
     if not _NAME.fullmatch(sheets.example) or part not in ("input", "expected"):
         return _print(desk, playpen, actor, sheets, known, desk.words.say("playground.wrong_name"))
     root = desk.parts.settings.mappings_dir
-    trial = playpen.tried(sheets.draft(root), sheets.record, sheets.number, desk.parts.settings.canonical)
+    trial = playpen.tried(sheets.draft(root), sheets.record, sheets.number)
     if not trial.suffix:
         return _print(desk, playpen, actor, sheets, known, desk.words.say("playground.nothing_expected"))
     suffix = {"csv": "csv", "ndjson": "ndjson", "form": "txt"}.get(trial.format, "json")

@@ -13,14 +13,17 @@ import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 import peerfhir
 from peerfhir.clock import Clock
-from peerfhir.errors import Fault, Verdict
+from peerfhir.errors import BadConfiguration, Fault, Verdict
 from peerfhir.fhir import reader, writer
+from peerfhir.mapping.instruments import Form
 from peerfhir.portal.draft import Draft
 from peerfhir.portal.trial import Trial, tried
 
@@ -50,22 +53,27 @@ class Occupied(Fault):
 
 
 class Playpen:
-    """One process, started when it is first needed, and again after it had to be stopped. Any thread may ask."""
+    """One process, started when it is first needed, and again after it had to be stopped. Any thread may ask.
 
-    def __init__(self, clock: Clock) -> None:
+    canonical    base of our own canonicals
+    instruments  the folder `config/instruments/`
+    """
+
+    def __init__(self, clock: Clock, canonical: str, instruments: Path) -> None:
         self._clock = clock
+        self._site = {"canonical": canonical, "instruments": str(instruments.resolve())}
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def tried(self, draft: Draft, record: str, number: int, canonical: str) -> Trial:
+    def tried(self, draft: Draft, record: str, number: int) -> Trial:
         """What `trial.tried` gives.
 
         Raises  TooMuch when it had to be stopped, Occupied when another try did not end in time;
                 RuntimeError with the place of a mistake of ours, and nothing of what was typed
         """
         asked = {
-            "root": str(draft.root.resolve()), "mapping": draft.mapping, "text": draft.text, "overlay": draft.overlay,
-            "overlay_text": draft.overlay_text, "record": record, "number": number, "canonical": canonical,
+            **self._site, "root": str(draft.root.resolve()), "mapping": draft.mapping, "text": draft.text,
+            "overlay": draft.overlay, "overlay_text": draft.overlay_text, "record": record, "number": number,
         }  # fmt: skip
         if not self._turn.acquire(timeout=2 * MOST_WORK):
             raise Occupied
@@ -164,13 +172,26 @@ def _guarded(line: bytes) -> bytes:
     try:
         asked = reader.read_own(line)
         draft = Draft(Path(asked["root"]), asked["mapping"], asked["text"], asked["overlay"], asked["overlay_text"])
-        return writer.write(asdict(tried(draft, asked["record"], asked["number"], asked["canonical"])))
+        known = _instruments(asked["instruments"]) if draft.wants_instruments else {}
+        return writer.write(asdict(tried(draft, asked["record"], asked["number"], asked["canonical"], known)))
     except (MemoryError, RecursionError):
         sys.exit(1)
     except Exception as mistake:
         return writer.write({"surprise": _place(mistake)})
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+@cache
+def _instruments(folder: str) -> Mapping[str, Form]:
+    """The questionnaires of the site; none while one of them is wrong, which the service tells when it starts."""
+    from peerfhir.adapters.instruments import load_instruments
+    from peerfhir.adapters.questionnaires import forms
+
+    try:
+        return forms(Path(folder), load_instruments(Path(folder)))
+    except BadConfiguration:
+        return {}
 
 
 def _place(mistake: Exception) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from itertools import islice
 from typing import Any
@@ -19,6 +20,7 @@ from peerfhir.mapping.difference import changes, shown
 from peerfhir.mapping.examples import came
 from peerfhir.mapping.explain import MASK, Explained, told
 from peerfhir.mapping.inputs import EXAMPLES_NOW, outcomes, output, records
+from peerfhir.mapping.instruments import Form
 from peerfhir.mapping.problems import MAX_PER_FILE, Problem
 from peerfhir.mapping.shelf import Opened
 from peerfhir.mapping.traced import Trace, Tracer
@@ -64,10 +66,17 @@ class Trial:
     looks_real: bool = False
 
 
-def tried(draft: Draft, record: str, number: int, canonical: str) -> Trial:
-    """Check and compile the draft, map the records, and explain the one of that number, counted from 1."""
+def tried(
+    draft: Draft, record: str, number: int, canonical: str, instruments: Mapping[str, Form] | None = None
+) -> Trial:
+    """Check and compile the draft, map the records, and explain the one of that number, counted from 1.
+
+    canonical    base of our own canonicals
+    instruments  the questionnaires that mappings may name
+    """
     trial = Trial(looks_real=looks_real(record))
-    opened, problems = _opened(draft, canonical)
+    look = partial(_opened, canonical=canonical, instruments=instruments)
+    opened, problems = look(draft)
     teller = _Teller(draft, record, opened)
     trial.problems = [teller.problem(one) for one in problems[:MAX_PER_FILE]]
     if opened is None:
@@ -75,7 +84,7 @@ def tried(draft: Draft, record: str, number: int, canonical: str) -> Trial:
     trial.format, trial.rules = opened.checked.source.format, len(opened.rules)
     _Tryer(trial, teller, opened, record).run(number)
     if trial.suffix and draft.mapping:
-        trial.changes = _changed(opened, draft, record, number, canonical)
+        trial.changes = _changed(look(draft.as_on_disk())[0], opened, record, number)
     return trial
 
 
@@ -84,8 +93,10 @@ def looks_real(record: str) -> bool:
     return _REAL.search(record) is not None
 
 
-def _opened(draft: Draft, canonical: str) -> tuple[Opened | None, list[Problem]]:
-    found = survey(draft.root, canonical=canonical, folder=Typed(draft))
+def _opened(
+    draft: Draft, *, canonical: str, instruments: Mapping[str, Form] | None
+) -> tuple[Opened | None, list[Problem]]:
+    found = survey(draft.root, canonical=canonical, instruments=instruments, folder=Typed(draft))
     name = f"{draft.id}+{draft.overlay}" if draft.overlay else draft.id
     loaded = found.loaded.get(name)
     opened = Opened(loaded, draft.path.parent, loaded.document.mark.path) if loaded is not None else None
@@ -93,9 +104,8 @@ def _opened(draft: Draft, canonical: str) -> tuple[Opened | None, list[Problem]]
     return opened, sorted(found.problems, key=lambda one: order[one.severity])
 
 
-def _changed(opened: Opened, draft: Draft, record: str, number: int, canonical: str) -> list[Json]:
+def _changed(before: Opened | None, opened: Opened, record: str, number: int) -> list[Json]:
     """What the same record gives that it did not give before anything was typed."""
-    before, _ = _opened(draft.as_on_disk(), canonical)
     if before is None or before.loaded.sha256 == opened.loaded.sha256:
         return []
     both = []
