@@ -179,4 +179,3 @@ NOT_SUPPORTED = {
     "elementDefinition": "an expression does not see definitions", "slice": "an expression does not see profiles",
     "pathname": "an expression does not see where it stands", "repeatAll": "repeat() ends in circles, and it would not",
 }  # fmt: skip
-EVERY_FUNCTION = frozenset((*STANDARD_FUNCTIONS, *MORE_FUNCTIONS, *NOT_SUPPORTED))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from peerfhir.fhir.fhirpath import (
@@ -17,7 +17,7 @@ from peerfhir.fhir.fhirpath import (
     operators,
     resources,
 )
-from peerfhir.fhir.fhirpath.environment import Environment, limited
+from peerfhir.fhir.fhirpath.environment import Environment
 from peerfhir.fhir.fhirpath.model import Model, Quantity, Value, moment, plain
 
 _OF = {
@@ -44,8 +44,9 @@ def _define(e: Environment, key: str, base: list[Value], value: Callable[[list[V
 @cache
 def _library() -> Mapping[str, Any]:
     """What every expression may call; the same for all."""
-    names: dict[str, Any] = {"f_decimal": cache_of(Decimal), "f_amount": cache_of(_amount), "f_moment": moment}
-    names |= {"f_plain": plain, "f_define": _define, "f_limited": limited}
+    constant = lru_cache(maxsize=1024)  # expressions ask for the same few again and again
+    names: dict[str, Any] = {"f_decimal": constant(Decimal), "f_amount": constant(_amount), "f_moment": moment}
+    names |= {"f_plain": plain, "f_define": _define}
     for module, words in _OF.items():
         names |= {f"f_{word}": getattr(module, word) for word in words}
     for word in (*operations.LOGIC.values(), *operations.EQUALITY.values(), *operations.ORDER.values()):
@@ -61,13 +62,6 @@ def _library() -> Mapping[str, Any]:
         else:
             names[f"f_{word}"] = function.run
     return names
-
-
-def cache_of(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of constants that is asked for the same few again and again."""
-    from functools import lru_cache
-
-    return lru_cache(maxsize=1024)(function)
 
 
 def names(model: Model) -> dict[str, Any]:

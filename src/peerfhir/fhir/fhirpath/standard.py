@@ -59,8 +59,8 @@ def path(text: str, scope: Scope, model: Model) -> Path:
     known = model.paths.get(key)
     if known is None:
         known = _compiled(text, scope, model)
-        while len(model.paths) >= MAX_KEPT:
-            model.paths.pop(next(iter(model.paths)), None)  # two threads may take the same one
+        for old in list(model.paths)[: max(0, len(model.paths) - MAX_KEPT + 1)]:
+            model.paths.pop(old, None)  # two threads may take the same one
         model.paths[key] = known
     found: Path = known
     return found
