@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -295,7 +296,6 @@ def test_the_capability_statement_says_so(partner: doors.Speaker) -> None:
 
 
 def test_the_shipped_mappings_have_names_that_can_be_asked_for() -> None:
-    root = Path(__file__).parents[2] / "mappings"
-    for one in Mappings.load(root, canonical=CANONICAL).ids():
-        assert len(one) <= 64
-        assert "." not in one
+    found = sorted((Path(__file__).parents[2] / "mappings").glob("*/*.map.yaml"))
+    assert len(found) >= 27
+    assert all(re.fullmatch(r"[a-z0-9-]{1,40}", path.parent.name) for path in found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from peerfhir import logs
 from peerfhir.mapping.examples import examples, run
 from peerfhir.mapping.shelf import look
 from peerfhir.portal import playground, playpen
-from peerfhir.records.database import reading
+from peerfhir.records.database import open_engine, reading
 from peerfhir.records.schema import metadata
 from tests.portal import test_pages as every
 from tests.portal.browse import Browser, Page
@@ -50,9 +51,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def played(furnished: Site, folder: Path) -> Site:
-    """A site with a playground over that folder; its pages write nothing but who looked at the first page."""
-    return open_site(furnished.parts.engine, HeldClock(), furnished, mappings_dir=folder)
+def played(furnished: Site, folder: Path) -> Iterator[Site]:
+    """A site with a playground over that folder."""
+    database = folder.parent / "peerfhir.db"
+    shutil.copy(furnished.parts.engine.url.database or "", database)
+    engine = open_engine(f"sqlite:///{database}")
+    yield open_site(engine, HeldClock(), furnished, mappings_dir=folder)
+    engine.dispose()
 
 
 @pytest.fixture

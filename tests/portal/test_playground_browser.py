@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from peerfhir.access import logins
-from peerfhir.records.database import writing
+from peerfhir.records.database import open_engine, writing
 from tests.portal.site import Site, open_site
 from tests.support.clock import HeldClock
 from tests.support.playground import furnish
@@ -67,12 +68,16 @@ class Tab:
 def door(furnished: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, str]]:
     """The site at an address of its own, and the key of an engineer's login."""
     served, folder = Served(), furnish(tmp_path_factory.mktemp("browsed"))
-    site = open_site(furnished.parts.engine, HeldClock(), furnished, mappings_dir=folder, base_url=served.url)
+    database = folder.parent / "peerfhir.db"
+    shutil.copy(furnished.parts.engine.url.database or "", database)
+    engine = open_engine(f"sqlite:///{database}")
+    site = open_site(engine, HeldClock(), furnished, mappings_dir=folder, base_url=served.url)
     with writing(site.parts.engine) as connection:
         key = logins.begin(connection, site.clock, site.users["ed"], "riverside")
     served.start(site.app)
     yield served, key
     served.stop()
+    engine.dispose()
 
 
 def opened(chromium: Any, door: tuple[Served, str], width: int, **more: Any) -> Tab:
