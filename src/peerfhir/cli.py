@@ -15,6 +15,7 @@ import typer
 
 from peerfhir.fhircommands import commands as package_commands
 from peerfhir.fhircommands import validate
+from peerfhir.mapcommands import check_here
 from peerfhir.mapcommands import commands as map_commands
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def main() -> None:
     from peerfhir.pathway.refusals import Refusal
 
     try:
+        if sys.argv[1:] == ["map", "check"]:  # asked at every save: it goes without building every option first
+            sys.exit(check_here())
         app()
     except BadConfiguration as fault:
         for problem in fault.problems:

@@ -87,7 +87,7 @@ def run(
     )  # fmt: skip
     aside = errors or (output.with_name(f"{output.name}.errors.csv") if output else None)
     failed = running.into(output, aside, typer.echo, lambda line: typer.echo(line, err=True))
-    raise typer.Exit(1 if failed else 0)
+    raise typer.Exit(3 if running.broken else 1 if failed else 0)
 
 
 @commands.command(name="test")
@@ -277,6 +277,15 @@ def import_(
             output.mkdir(parents=True, exist_ok=True)
             whole(output / name, text)
             typer.echo(f"wrote {output / name}")
+
+
+def check_here() -> int:
+    """`check` without options, and its exit code."""
+    try:
+        check(None, Path(os.environ.get("PEERFHIR_MAPPINGS", DEFAULT)), strict=False, form="text")
+    except typer.Exit as done:
+        return done.exit_code
+    return 0
 
 
 # -- what the commands share ---------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from peerfhir.errors import MappingFailed
 from peerfhir.fhir import reader
+from peerfhir.mapcommands import check_here
 from tests.mapping import samples
 from tests.mapping.maps import accept_outputs, call, example, row, table, worked
 from tests.support.house import ROOT
@@ -115,3 +117,27 @@ def test_a_rule_that_no_example_can_reach_is_excused_with_a_reason(mappings: Pat
     document.write_text(document.read_text("utf-8") + reason, "utf-8")
     assert call("test", "group-session", "--coverage", "--mappings", mappings).code == 0
     assert "PM010" not in call("check", document, "--strict", "--mappings", mappings).err
+
+
+def test_a_fault_of_the_engine_ends_with_three(mappings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from peerfhir.mapping.run import Program
+
+    def broken(_self: Program, _typed: object, **_: object) -> None:
+        raise MappingFailed("PM790: the engine failed here (KeyError)", place="mappings/x/x.map.yaml:1:1")
+
+    monkeypatch.setattr(Program, "run_typed", broken)
+    source = tmp_path / "in.csv"
+    source.write_text(table(row()), "utf-8")
+    said = call("run", "referral-csv", "--input", source, "--mappings", mappings)
+    assert said.code == 3
+    assert "PM790" in said.err
+
+
+def test_a_check_without_options_says_and_ends_as_the_command_does(
+    mappings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PEERFHIR_MAPPINGS", str(mappings))
+    assert check_here() == 1  # the worked examples are active and have no example beside them
+    told = capsys.readouterr()
+    assert told.out.splitlines()[-1].startswith("3 documents,")
+    assert "PM500" in told.err

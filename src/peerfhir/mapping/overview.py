@@ -9,7 +9,6 @@ from pathlib import Path
 from peerfhir.config import Node as Yaml
 from peerfhir.mapping.examples import lacking
 from peerfhir.mapping.fields import Field
-from peerfhir.mapping.lossy import leaves, losses, said_of
 from peerfhir.mapping.problems import Problem
 from peerfhir.mapping.shelf import File, Opened, Shelf
 from peerfhir.mapping.told import columns, counted
@@ -69,6 +68,8 @@ def _row(file: File, errors: int) -> tuple[str, str, str, str]:
 
 def lost(opened: Opened, form: str) -> Iterator[str]:
     """The report of what is lost; exact fields are told by their number alone."""
+    from peerfhir.mapping.lossy import losses
+
     found = losses(opened)
     if form == "json":
         from peerfhir.fhir import writer
@@ -89,6 +90,8 @@ def lost(opened: Opened, form: str) -> Iterator[str]:
 
 def resolved_lines(opened: Opened, form: str, *, origins: bool) -> Iterator[str]:
     """The mapping as it runs: fields, then one rule a line; with the origin of each line where that is asked."""
+    from peerfhir.mapping.lossy import leaves
+
     rules = opened.rules
     source = opened.checked.source
     fields = list(leaves(source.fields))
@@ -111,7 +114,7 @@ def resolved_lines(opened: Opened, form: str, *, origins: bool) -> Iterator[str]
 
 
 def _note(field: Field) -> str:
-    said = said_of(field)
+    said = field.because if field.unused else ""
     return f"unused: {said}" if said else "unused" if field.unused else ""
 
 

@@ -45,6 +45,8 @@ class Mappings:
         errors = [problem for problem in found.problems if problem.severity == "error"]
         if errors:
             raise BadConfiguration(messages(errors))
+        for one in found.loaded.values():
+            one.program.ready()
         return cls(found.loaded, messages(one for one in found.problems if one.severity == "warning"))
 
     def ids(self) -> tuple[str, ...]:

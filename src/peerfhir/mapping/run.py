@@ -99,12 +99,19 @@ class Program:
         self._reader: RecordReader | None = None
         if checked.source.format != "fhir":
             self._reader = RecordReader(checked.source, checked.document.source.mark)
-        self._plain = compiled(checked)
         self._labels = {one.name: one.labels for one in checked.template.resources if one.labels}
 
     @cached_property
     def _quick(self) -> Quick:
         return of_objects(self._checked.source)
+
+    @cached_property
+    def _plain(self) -> Compiled:
+        return compiled(self._checked)
+
+    def ready(self) -> None:
+        """Compile it now instead of at the first record."""
+        _ = self._plain
 
     @cached_property
     def _careful(self) -> Compiled:

@@ -49,6 +49,7 @@ class Running:
         self._name = path.name if path is not None else "standard input"
         self.good = 0
         self.bad = 0
+        self.broken = False  # a fault of the engine itself, PM790
 
     def into(self, target: Path | None, aside: Path | None, say: Say, warn: Say) -> int:
         """Print every result, or write it to `target`; how many records failed.
@@ -96,6 +97,7 @@ class Running:
                 problems = self._problems(outcome)
                 if problems:
                     self.bad += 1
+                    self.broken = self.broken or any(one.code == "PM790" for one in problems)
                     self._tell(problems, sheet, warn)
                 elif isinstance(outcome, Made):
                     self.good += 1
