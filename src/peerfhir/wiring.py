@@ -150,12 +150,15 @@ class House:
         """The mappings, every one checked."""
         from peerfhir.adapters.pieces import NEEDED
         from peerfhir.adapters.questionnaires import forms
+        from peerfhir.fhir.site import FOLDER, installed
+        from peerfhir.mapping.packaged import Packaged
         from peerfhir.mapping.registry import Mappings
 
         loaded = Mappings.load(
             self.settings.mappings_dir,
             canonical=self.settings.canonical,
             instruments=forms(self.settings.config_dir / "instruments", self.instruments),
+            profiles=Packaged(installed(self.settings.config_dir / FOLDER)),
         )
         known = frozenset(loaded.ids())
         problems = [

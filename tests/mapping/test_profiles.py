@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from peerfhir.fhir.packages import open_package
+from peerfhir.errors import BadConfiguration
 from peerfhir.mapping.catalogue import Survey, survey
+from peerfhir.mapping.packaged import Packaged
 from tests.mapping.folders import put
 from tests.support.mapping_folder import CANONICAL
 
@@ -98,7 +99,18 @@ def us_core() -> tuple[dict[str, Any], ...]:
     """US Core, or a skip where it is not at hand."""
     if not US_CORE.exists():
         pytest.skip(f"{US_CORE} is not here")
-    return open_package(US_CORE).definitions
+    return tuple(Packaged([US_CORE]).values())
+
+
+def test_packages_are_read_only_when_a_profile_is_asked_for(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.tgz"
+    broken.write_bytes(b"no package")
+    plain = HEAD + "bundle: none\nresources:\n  basic: {resourceType: Basic, code: loinc#1}\n"
+    put(tmp_path, row__row=plain)
+    profiles = Packaged([broken])
+    assert survey(tmp_path / "mappings", canonical=CANONICAL, profiles=profiles).loaded
+    with pytest.raises(BadConfiguration, match=r"broken\.tgz"):
+        len(profiles)
 
 
 def test_an_extension_is_a_slice_by_its_own_name(tmp_path: Path) -> None:

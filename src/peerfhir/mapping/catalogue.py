@@ -77,7 +77,9 @@ def survey(
     folder       reads the files of `root`, where some of them are not as they are on disk
     profiles     canonical -> StructureDefinition with its snapshot, of the profiles that resources may claim
     """
-    return _Surveyor(folder or Folder(root), root, canonical, instruments or {}, Outlines(profiles or {})).survey()
+    return _Surveyor(
+        folder or Folder(root), root, canonical, instruments or {}, Outlines({} if profiles is None else profiles)
+    ).survey()
 
 
 @dataclass

@@ -34,7 +34,7 @@ class Outlines:
         return self._trees.get(url)
 
     def __bool__(self) -> bool:
-        return bool(self._definitions)
+        return len(self._definitions) > 0
 
     def urls(self) -> Iterable[str]:
         """The canonical of each."""
