@@ -18,6 +18,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    union_all,
 )
 
 from peerfhir.fhir import ranges
@@ -144,7 +145,9 @@ class Conditions:
 
     def _values(self, clause: Clause, table: Table) -> ColumnElement[bool]:
         if clause.chain:
-            return or_(*(table.c.target.in_(self._pointed(inner)) for inner in clause.chain))
+            pointed = [self._pointed(inner) for inner in clause.chain]
+            # one list, because SQLite enters no index by several that are joined with OR
+            return table.c.target.in_(pointed[0] if len(pointed) == 1 else union_all(*pointed))
         if table is fhir_token:
             return _codes(clause.values)
         if table is fhir_reference:
