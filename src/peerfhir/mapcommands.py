@@ -325,13 +325,19 @@ def _shelf(folder: Path) -> Shelf:
 
     if not folder.is_dir():
         _usage(f"{folder} is not there; run this where mappings/ is, or say --mappings.")
-    instruments = folder.resolve().parent / "config" / "instruments"
-    if not instruments.is_dir() or not wants_instruments(folder):
-        return look(folder, canonical_of(folder))
-    from peerfhir.adapters.instruments import load_instruments
-    from peerfhir.adapters.questionnaires import forms
+    config = folder.resolve().parent / "config"
+    known, profiles = None, None
+    if (config / "instruments").is_dir() and wants_instruments(folder):
+        from peerfhir.adapters.instruments import load_instruments
+        from peerfhir.adapters.questionnaires import forms
 
-    return look(folder, canonical_of(folder), forms(instruments, load_instruments(instruments)))
+        known = forms(config / "instruments", load_instruments(config / "instruments"))
+    if (config / "packages").is_dir():
+        from peerfhir.fhir.site import installed
+        from peerfhir.mapping.packaged import Packaged
+
+        profiles = Packaged(installed(config / "packages"))
+    return look(folder, canonical_of(folder), known, profiles)
 
 
 def _refuse_errors(shelf: Shelf, mapping_id: str | None) -> None:

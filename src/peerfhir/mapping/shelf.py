@@ -136,12 +136,18 @@ def wants_instruments(folder: Path) -> bool:
     return any(b"$questionnaire" in data or b"instrument:" in data for data in map(Path.read_bytes, documents))
 
 
-def look(folder: Path, canonical: str, instruments: Mapping[str, Form] | None = None) -> Shelf:
+def look(
+    folder: Path,
+    canonical: str,
+    instruments: Mapping[str, Form] | None = None,
+    profiles: Mapping[str, Any] | None = None,
+) -> Shelf:
     """Read and check every document below `folder`; nothing is raised for what is wrong in them.
 
     instruments  the questionnaires that mappings may name
+    profiles     canonical -> StructureDefinition, of the profiles that resources may claim
     """
-    found = survey(folder, canonical=canonical, instruments=instruments)
+    found = survey(folder, canonical=canonical, instruments=instruments, profiles=profiles)
     files = []
     for label, kind in found.paths.items():
         path = folder / Path(label).relative_to(Path(label).parts[0])
