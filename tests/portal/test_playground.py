@@ -145,6 +145,7 @@ def test_a_mistake_is_told_with_line_and_column_and_the_place_to_jump_to(ed: Bro
     place = next(e for e in page.all("a") if e.text == "Line 56:5")
     assert behind(page, place.attrs["data-spots"])[0][1].startswith("gendr")
     assert "There is no result while something is wrong." in page.text
+    assert page.by_id("state").text == "Errors: 1. Warnings: 1."
     assert page.held("mapping") == [text]
 
 

@@ -110,8 +110,10 @@ def test_a_mistake_is_told_at_its_line_while_it_is_typed_and_gone_when_it_is_men
     chosen = page.locator("#mapping").evaluate("field => field.value.slice(field.selectionStart, field.selectionEnd)")
     assert chosen == "gendr: =sex.translate('sex')"
     assert page.evaluate("document.activeElement.id") == "mapping"
+    assert page.locator("#state").text_content() == "Errors: 1. Warnings: 1."
     tab.edit("gendr:", "gender:")
-    page.get_by_text("Nothing is wrong.").wait_for()
+    page.locator(".fine", has_text="Nothing is wrong.").wait_for()
+    assert page.locator("#state").text_content() == "Nothing is wrong."
     assert page.locator(".lines .bad").count() == 0
     assert page.locator(".output").get_by_text('"female"').count() == 1
 

@@ -32,7 +32,7 @@ def test_tries_are_counted_since_they_last_answered():
 
 def test_a_choice_that_waits_for_the_peer_is_told_apart():
     words = catalogue()
-    chosen = chip(referral(Status.MATCH_PROPOSED), PROGRAM, words)
+    chosen = chip(referral(Status.MATCH_PROPOSED, peer_id="me"), PROGRAM, words)
     open_ = chip(referral(Status.MATCH_PROPOSED, peer_id=None), PROGRAM, words)
     assert chosen.text != open_.text
     ended = replace(referral(Status.ENROLLED), closed_at=NOON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -103,7 +104,7 @@ def _open(desk: Desk, playpen: Playpen) -> Response:
     sheets = Sheets(
         choice, _read(names[name]) if name else _STARTER_RECORD, _text_of(root, choice), _overlay_of(root, choice), name
     )
-    return _print(desk, playpen, actor, sheets, known)
+    return _print(desk, actor, sheets, known, _run(desk, playpen, sheets))
 
 
 def _try(desk: Desk, playpen: Playpen) -> Response:
@@ -111,10 +112,10 @@ def _try(desk: Desk, playpen: Playpen) -> Response:
     known = choices(desk.parts.settings.mappings_dir)
     posted = desk.posted(most=MOST_FORM)
     sheets = _sheets(posted, known)
-    save = _one(posted, "save")
+    outcome, save = _run(desk, playpen, sheets), _one(posted, "save")
     if save:
-        return _saved(desk, playpen, actor, sheets, known, save)
-    return _print(desk, playpen, actor, sheets, known)
+        return _saved(desk, actor, sheets, known, outcome, save)
+    return _print(desk, actor, sheets, known, outcome)
 
 
 def _sheets(posted: Posted, known: list[Choice]) -> Sheets:
@@ -138,33 +139,49 @@ def _one(posted: Posted, name: str) -> str:
     return values[0].replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _print(
-    desk: Desk, playpen: Playpen, actor: Actor, sheets: Sheets, known: list[Choice], wrong: str = ""
-) -> Response:
-    root, status = desk.parts.settings.mappings_dir, 422 if wrong else 200
+@dataclass(frozen=True)
+class Outcome:
+    """What came of the sheets; `wrong` says why nothing did."""
+
+    trial: Trial
+    wrong: str = ""
+    status: int = 200
+
+
+def _run(desk: Desk, playpen: Playpen, sheets: Sheets) -> Outcome:
     try:
-        trial = playpen.tried(sheets.draft(root), sheets.record, sheets.number)
-    except (TooMuch, Occupied) as fault:
-        trial, status = Trial(), fault.status
-        wrong = desk.words.say("playground.stopped" if isinstance(fault, TooMuch) else "playground.occupied")
-    names = examples(root, sheets.choice)
+        return Outcome(playpen.tried(sheets.draft(desk.parts.settings.mappings_dir), sheets.record, sheets.number))
+    except TooMuch as fault:
+        return Outcome(Trial(), desk.words.say("playground.stopped"), fault.status)
+    except Occupied as fault:
+        return Outcome(Trial(), desk.words.say("playground.occupied"), fault.status)
+
+
+def _print(desk: Desk, actor: Actor, sheets: Sheets, known: list[Choice], outcome: Outcome) -> Response:
+    trial, words = outcome.trial, desk.words
+    names = examples(desk.parts.settings.mappings_dir, sheets.choice)
+    count = Counter(one["severity"] for one in trial.problems)
+    state = words.say("playground.state", errors=count["error"], warnings=count["warning"])
+    if not count["error"] and not count["warning"]:
+        state = outcome.wrong or words.say("playground.problems_none")
     return desk.page(
-        "playground.html", desk.words.say("playground.title"), actor, here="/playground", status=status,
-        sheets=sheets, trial=trial, known=known, names=list(names), wrong=wrong, grades=desk.words.under("severity"),
-        worst=any(one["severity"] != "info" for one in trial.problems),
+        "playground.html", words.say("playground.title"), actor, here="/playground", status=outcome.status,
+        sheets=sheets, trial=trial, known=known, names=list(names), wrong=outcome.wrong, state=state,
+        grades=words.under("severity"), worst=count["error"] + count["warning"] > 0,
         there=[one for one in trial.values if one["there"]], absent=[one for one in trial.values if not one["there"]],
-        free=sheets.example if wrong else _free(names),
+        free=sheets.example if outcome.wrong else _free(names),
     )  # fmt: skip
 
 
-def _saved(desk: Desk, playpen: Playpen, actor: Actor, sheets: Sheets, known: list[Choice], part: str) -> Response:
+def _saved(desk: Desk, actor: Actor, sheets: Sheets, known: list[Choice], outcome: Outcome, part: str) -> Response:
     """One file of an example as a download. Nothing is written here: the examples are reviewed files."""
+    trial, wrong = outcome.trial, outcome.wrong
     if not _NAME.fullmatch(sheets.example) or part not in ("input", "expected"):
-        return _print(desk, playpen, actor, sheets, known, desk.words.say("playground.wrong_name"))
-    root = desk.parts.settings.mappings_dir
-    trial = playpen.tried(sheets.draft(root), sheets.record, sheets.number)
-    if not trial.suffix:
-        return _print(desk, playpen, actor, sheets, known, desk.words.say("playground.nothing_expected"))
+        wrong = wrong or desk.words.say("playground.wrong_name")
+    elif not trial.suffix:
+        wrong = wrong or desk.words.say("playground.nothing_expected")
+    if wrong:
+        return _print(desk, actor, sheets, known, Outcome(trial, wrong, max(outcome.status, 422)))
     suffix = {"csv": "csv", "ndjson": "ndjson", "form": "txt"}.get(trial.format, "json")
     name = f"{sheets.example}.input.{suffix}" if part == "input" else f"{sheets.example}.{trial.suffix}"
     response = Response(sheets.record if part == "input" else trial.expected, content_type="text/plain; charset=utf-8")

@@ -187,6 +187,8 @@ function dress() {
     fold.open = folded[fold.id] || false;
     fold.addEventListener("toggle", () => { folded[fold.id] = fold.open; });
   }
+  const state = document.getElementById("state");
+  if (state.textContent !== outcome().dataset.state) state.textContent = outcome().dataset.state;
   const told = document.getElementById("told");
   if (told) told.textContent = told.dataset.point;
 }
