@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from peerfhir.adapters.pieces import NEEDED
+from peerfhir.fhir.packages import open_package
+from peerfhir.fhir.site import judge_of
 from peerfhir.fhir.validate import validate
 from peerfhir.mapping.aside import Made
 from peerfhir.mapping.coverage import covered
@@ -151,3 +153,25 @@ def test_every_file_of_the_folder_belongs_to_a_mapping() -> None:
         if path.is_file() and ".schema" not in path.parts:
             assert path.suffix in kinds, path
             assert isinstance(path, Path)
+
+
+def test_what_is_made_keeps_to_the_profiles_it_claims(tmp_path: Path) -> None:
+    packages = shipped.ROOT.parent / "shared" / "fhir-packages"
+    if not packages.is_dir():
+        pytest.skip("the packages of Gravity and US Core are not on this machine")
+    paths = []
+    for name in ("gravity-sdohcc", "us-core-7.0.0"):
+        folder = next((packages / name).rglob("StructureDefinition-*.json")).parent
+        paths.append(tmp_path / f"{name}.tgz")
+        paths[-1].write_bytes(open_package(folder).packed())
+    judge = judge_of(paths, tmp_path)
+    claims = 0
+    for mapping in OPENED:
+        for example in examples(mapping)[0]:
+            for one in of_file(mapping, example.input):
+                for entry in one.result.entries if isinstance(one, Made) else ():
+                    claims += len(entry.resource.get("meta", {}).get("profile", ()))
+                    found = [each for each in judge.findings(entry.resource) if each.severity == "error"]
+                    # a reference to another entry can be followed in its Bundle only
+                    assert [each for each in found if each.code != "not-found"] == [], f"{mapping.name}/{example.name}"
+    assert claims >= 20
