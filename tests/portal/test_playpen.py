@@ -18,14 +18,14 @@ from peerfhir.portal.playground import choices, examples
 from peerfhir.portal.playpen import Occupied, Playpen, TooMuch
 from tests.portal.test_playground import BUSY
 
-INSTRUMENTS = Path(__file__).parents[2] / "config" / "instruments"
+CONFIG = Path(__file__).parents[2] / "config"
 MAPPINGS = Path(__file__).parents[2] / "mappings"
 CANONICAL = "http://peerfhir.example.org/fhir"
 
 
 @pytest.fixture
 def pen() -> Iterator[Playpen]:
-    made = Playpen(SystemClock(), CANONICAL, INSTRUMENTS)
+    made = Playpen(SystemClock(), CANONICAL, CONFIG)
     yield made
     made.end()
 
@@ -79,7 +79,7 @@ def test_a_mistake_of_ours_is_told_by_its_place_and_without_what_was_typed(pen: 
 
 
 def test_the_process_ends_with_the_one_who_asked(tmp_path: Path) -> None:
-    made = Playpen(SystemClock(), CANONICAL, INSTRUMENTS)
+    made = Playpen(SystemClock(), CANONICAL, CONFIG)
     tried(made, tmp_path, 2)
     process = made._process
     assert process is not None

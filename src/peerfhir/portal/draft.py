@@ -42,6 +42,11 @@ class Draft:
         text = self.text + self.overlay_text
         return "$questionnaire" in text or "instrument:" in text
 
+    @property
+    def wants_profiles(self) -> bool:
+        """The same for the profiles of the site's packages."""
+        return "profile" in self.text + self.overlay_text
+
     def as_on_disk(self) -> Draft:
         """The same documents as they are without anything typed; an absent file is empty."""
         over = self.overlay_path

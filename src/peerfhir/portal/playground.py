@@ -81,7 +81,7 @@ class Sheets:
 def mount(pages: Blueprint, desk: Desk) -> None:
     """The routes of the playground; it is nowhere to be found where the settings do not turn it on."""
     settings = desk.parts.settings
-    playpen = Playpen(desk.parts.clock, settings.canonical, settings.config_dir / "instruments")
+    playpen = Playpen(desk.parts.clock, settings.canonical, settings.config_dir)
     pages.add_url_rule("/playground", "playground", partial(_open, desk, playpen))
     pages.add_url_rule("/playground", "playground_try", partial(_try, desk, playpen), methods=["POST"])
 

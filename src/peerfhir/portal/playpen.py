@@ -25,7 +25,7 @@ from peerfhir.errors import BadConfiguration, Fault, Verdict
 from peerfhir.fhir import reader, writer
 from peerfhir.mapping.instruments import Form
 from peerfhir.portal.draft import Draft
-from peerfhir.portal.trial import Trial, tried
+from peerfhir.portal.trial import Site, Trial, tried
 
 Json = Any
 MOST_WORK = 2.0  # seconds of one try, of work and not of waiting
@@ -55,13 +55,13 @@ class Occupied(Fault):
 class Playpen:
     """One process, started when it is first needed, and again after it had to be stopped. Any thread may ask.
 
-    canonical    base of our own canonicals
-    instruments  the folder `config/instruments/`
+    canonical  base of our own canonicals
+    config     the folder `config/`: its instruments and packages are known to a draft as to the service
     """
 
-    def __init__(self, clock: Clock, canonical: str, instruments: Path) -> None:
+    def __init__(self, clock: Clock, canonical: str, config: Path) -> None:
         self._clock = clock
-        self._site = {"canonical": canonical, "instruments": str(instruments.resolve())}
+        self._site = {"canonical": canonical, "config": str(config.resolve())}
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -167,13 +167,16 @@ def serve(given: IO[bytes], answers: IO[bytes]) -> None:
 
 
 def _guarded(line: bytes) -> bytes:
-    # the default action of SIGPROF ends the process at once, also within one call of C
-    signal.setitimer(signal.ITIMER_PROF, MOST_WORK)
     try:
         asked = reader.read_own(line)
         draft = Draft(Path(asked["root"]), asked["mapping"], asked["text"], asked["overlay"], asked["overlay_text"])
-        known = _instruments(asked["instruments"]) if draft.wants_instruments else {}
-        return writer.write(asdict(tried(draft, asked["record"], asked["number"], asked["canonical"], known)))
+        # files of the site, read once: their time is not the draft's
+        known = _instruments(asked["config"]) if draft.wants_instruments else {}
+        profiles = _profiles(asked["config"]) if draft.wants_profiles else {}
+        # the default action of SIGPROF ends the process at once, also within one call of C
+        signal.setitimer(signal.ITIMER_PROF, MOST_WORK)
+        found = tried(draft, asked["record"], asked["number"], Site(asked["canonical"], known, profiles))
+        return writer.write(asdict(found))
     except (MemoryError, RecursionError):
         sys.exit(1)
     except Exception as mistake:
@@ -183,13 +186,26 @@ def _guarded(line: bytes) -> bytes:
 
 
 @cache
-def _instruments(folder: str) -> Mapping[str, Form]:
+def _instruments(config: str) -> Mapping[str, Form]:
     """The questionnaires of the site; none while one of them is wrong, which the service tells when it starts."""
     from peerfhir.adapters.instruments import load_instruments
     from peerfhir.adapters.questionnaires import forms
 
+    folder = Path(config) / "instruments"
     try:
-        return forms(Path(folder), load_instruments(Path(folder)))
+        return forms(folder, load_instruments(folder))
+    except BadConfiguration:
+        return {}
+
+
+@cache
+def _profiles(config: str) -> Mapping[str, Json]:
+    """The profiles of the site's packages, with the same exception."""
+    from peerfhir.fhir.site import FOLDER, installed
+    from peerfhir.mapping.packaged import Packaged
+
+    try:
+        return dict(Packaged(installed(Path(config) / FOLDER)))
     except BadConfiguration:
         return {}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from io import BytesIO
 from itertools import islice
 from typing import Any
@@ -66,17 +65,24 @@ class Trial:
     looks_real: bool = False
 
 
-def tried(
-    draft: Draft, record: str, number: int, canonical: str, instruments: Mapping[str, Form] | None = None
-) -> Trial:
-    """Check and compile the draft, map the records, and explain the one of that number, counted from 1.
+@dataclass(frozen=True)
+class Site:
+    """What a draft may name besides what lies beside it: as the service knows it.
 
     canonical    base of our own canonicals
     instruments  the questionnaires that mappings may name
+    profiles     canonical -> StructureDefinition with its snapshot
     """
+
+    canonical: str
+    instruments: Mapping[str, Form] = field(default_factory=dict)
+    profiles: Mapping[str, Json] = field(default_factory=dict)
+
+
+def tried(draft: Draft, record: str, number: int, site: Site) -> Trial:
+    """Check and compile the draft, map the records, and explain the one of that number, counted from 1."""
     trial = Trial(looks_real=looks_real(record))
-    look = partial(_opened, canonical=canonical, instruments=instruments)
-    opened, problems = look(draft)
+    opened, problems = _opened(draft, site)
     teller = _Teller(draft, record, opened)
     trial.problems = [teller.problem(one) for one in problems[:MAX_PER_FILE]]
     if opened is None:
@@ -84,7 +90,7 @@ def tried(
     trial.format, trial.rules = opened.checked.source.format, len(opened.rules)
     _Tryer(trial, teller, opened, record).run(number)
     if trial.suffix and draft.mapping:
-        trial.changes = _changed(look(draft.as_on_disk())[0], opened, record, number)
+        trial.changes = _changed(_opened(draft.as_on_disk(), site)[0], opened, record, number)
     return trial
 
 
@@ -93,10 +99,10 @@ def looks_real(record: str) -> bool:
     return _REAL.search(record) is not None
 
 
-def _opened(
-    draft: Draft, *, canonical: str, instruments: Mapping[str, Form] | None
-) -> tuple[Opened | None, list[Problem]]:
-    found = survey(draft.root, canonical=canonical, instruments=instruments, folder=Typed(draft))
+def _opened(draft: Draft, site: Site) -> tuple[Opened | None, list[Problem]]:
+    found = survey(
+        draft.root, canonical=site.canonical, instruments=site.instruments, profiles=site.profiles, folder=Typed(draft)
+    )
     name = f"{draft.id}+{draft.overlay}" if draft.overlay else draft.id
     loaded = found.loaded.get(name)
     opened = Opened(loaded, draft.path.parent, loaded.document.mark.path) if loaded is not None else None
