@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import signal
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from peerfhir.clock import SystemClock
 from peerfhir.fhir.reader import read_own
+from peerfhir.fhir.writer import write
 from peerfhir.portal import playpen
 from peerfhir.portal.draft import Draft
 from peerfhir.portal.playground import choices, examples
@@ -101,3 +104,50 @@ def test_every_shipped_mapping_gives_in_the_playground_what_its_first_example_ex
             assert trial.changes == []
             seen += 1
     assert seen >= 27
+
+
+PROFILE = "http://x.example/StructureDefinition/named"
+CLAIMING = f"""\
+mapping: claiming
+version: 1.0.0
+status: draft
+fhirVersion: 4.0.1
+source: {{format: json, fields: {{a: string!}}}}
+profiles: {{named: {PROFILE}}}
+bundle: none
+resources:
+  p:
+    resourceType: Patient
+    profile: named
+    active: true
+    gender: =a
+"""
+
+
+def packed(folder: Path) -> None:
+    """A package of the site with a Patient that must have a birthday."""
+    elements = [{"id": "Patient", "path": "Patient"}]
+    elements.append({"id": "Patient.birthDate", "path": "Patient.birthDate", "min": 1, "max": "1"})
+    profile = {
+        "resourceType": "StructureDefinition", "url": PROFILE, "type": "Patient", "kind": "resource", "abstract": False,
+        "derivation": "constraint", "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
+        "snapshot": {"element": elements}, "differential": {"element": elements[1:]},
+    }  # fmt: skip
+    folder.mkdir()
+    with tarfile.open(folder / "own.tgz", "w:gz") as archive:
+        for name, value in (("package.json", {"name": "own", "version": "1.0.0"}), ("named.json", profile)):
+            data = write(value)
+            member = tarfile.TarInfo(f"package/{name}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+
+def test_a_draft_is_held_to_the_profiles_of_the_sites_packages(tmp_path: Path) -> None:
+    packed(tmp_path / "packages")
+    pen = Playpen(SystemClock(), CANONICAL, tmp_path)
+    try:
+        trial = pen.tried(Draft(tmp_path, "", CLAIMING), '{"a": "female"}', 1)
+        required = [one["what"] for one in trial.problems if one["code"] == "PM220"]
+        assert required == ["the profile requires the element 'birthDate'"], trial.problems
+    finally:
+        pen.end()
