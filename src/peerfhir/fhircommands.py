@@ -1,4 +1,4 @@
-"""The commands `peerfhir validate` and `peerfhir packages`: resources judged without a database or a server.
+"""Validation and packages on the command line: resources judged without a database or a server.
 
 Results go to standard output, progress and faults to standard error. Exit codes: 0 no error found; 1 errors found;
 2 usage or file not found; 3 our fault.

@@ -1,4 +1,4 @@
-"""The commands of `peerfhir map`: check, run, test, diff, explain, show, init, schema, export and import.
+"""Mappings on the command line: check, run, test, diff, explain, show, init, schema, export and import.
 
 Results go to standard output, diagnostics to standard error. Exit codes: 0 done, nothing wrong; 1 problems found;
 2 usage or file not found; 3 our fault.
