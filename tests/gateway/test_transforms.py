@@ -283,6 +283,10 @@ def test_the_maps_are_readable_and_valid(partner: doors.Speaker) -> None:
         found = [one for one in validate(answer.json, by_model=False) if one.severity == "error"]
         assert found == [], path
     assert partner.get("/fhir/StructureMap/nothing").status_code == 404
+    partial = partner.get("/fhir/StructureMap/referral-csv").json
+    assert "Without what a StructureMap cannot say:" in partial["description"]
+    assert "referral-csv.map.yaml:" in partial["description"]
+    assert "description" not in partner.get("/fhir/StructureMap/note").json
 
 
 def test_the_capability_statement_says_so(partner: doors.Speaker) -> None:

@@ -128,10 +128,11 @@ class _Served:
         return self._mapped(opened, content)
 
     def structure_map(self, map_id: str) -> Json:
-        """A mapping as a StructureMap."""
+        """A mapping as a StructureMap, which says itself what of the mapping it cannot say."""
         opened = self._structure(map_id, "")
-        made, _ = structure_map(opened, self._canonical)
-        return {**made, "id": map_id, "url": f"{self._canonical}/StructureMap/{map_id}"}
+        made, gaps = structure_map(opened, self._canonical)
+        told = {"description": "Without what a StructureMap cannot say:\n" + "\n".join(gaps)} if gaps else {}
+        return {**made, "id": map_id, "url": f"{self._canonical}/StructureMap/{map_id}", **told}
 
     def _structure(self, map_id: str, source: str) -> Opened:
         """A mapping by its id, `<id>` or `<id>.<overlay>`, or by a canonical. Raises NotFound, BadRequest."""

@@ -6,7 +6,6 @@ Run as `python -m peerfhir.portal.playpen` it answers one line of JSON on standa
 from __future__ import annotations
 
 import os
-import resource
 import selectors
 import signal
 import subprocess
@@ -32,7 +31,7 @@ MOST_WORK = 2.0  # seconds of one try, of work and not of waiting
 MOST_WAIT = 20.0  # seconds; a machine so busy that two seconds of work take longer is told apart by it
 MOST_MEMORY = 1024 * 1024 * 1024  # bytes of address space
 IDLE = 600  # seconds without a try, then the process ends
-_BY_ITSELF = (0, -signal.SIGALRM)
+_BY_ITSELF = (0, -14)  # what it ends with then: its input was closed, or SIGALRM came
 
 
 class TooMuch(Fault):
@@ -154,6 +153,8 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
 
 def serve(given: IO[bytes], answers: IO[bytes]) -> None:
     """Answer until there is nothing more to answer, or nothing came for a while."""
+    import resource  # not on every system, and needed here alone
+
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold what was typed
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
