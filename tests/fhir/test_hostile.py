@@ -130,7 +130,19 @@ def test_no_address_makes_a_5xx(shared: Engine) -> None:
     rng = random.Random(SEED + 4)
     parts = ["Patient", "Task", who, "_history", "_search", "$validate", "$everything", "metadata", "1", "9" * 30, "", "..", "%00",
              "_after", "Observation", "x" * 65, "é", "Nonsense", "$", "_", "$meta", "٣"]  # fmt: skip
-    queries = ["", "_count=1", "_after=x", "identifier=1", "_format=json", "_format=xml", "profile=%00", "mode=x", "_since=x", "&&==", "%"]
+    queries = [
+        "",
+        "_count=1",
+        "_after=x",
+        "identifier=1",
+        "_format=json",
+        "_format=xml",
+        "profile=%00",
+        "mode=x",
+        "_since=x",
+        "&&==",
+        "%",
+    ]
     bodies: list[Any] = [None, {}, [], "x", 1, {"resourceType": "Patient"}, {"resourceType": "Patient", "id": who},
                          [{"op": "add", "path": "/active", "value": 1}], {"resourceType": "Parameters", "parameter": [None, 1, {}]},
                          {"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": [], "url": {}}}]}]  # fmt: skip
