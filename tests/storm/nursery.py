@@ -76,7 +76,7 @@ def work(orders: dict[str, Any], engine: Engine, name: str, at_work: Callable[[]
             handled = outbox.run_once(8 - outbox.in_flight(), patience=0.05)
         except DatabaseBusy:
             handled = 0
-        if fresh and outbox.in_flight():
+        if fresh and (handled or outbox.in_flight()):
             fresh = False
             at_work()
         if not handled:
