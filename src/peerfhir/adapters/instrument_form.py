@@ -162,9 +162,9 @@ def _check_links(written: Written) -> None:
 
 def _judge(written: Written) -> None:
     """What else R4 refuses, its invariants before all."""
-    from peerfhir.fhir.validate import validate  # the whole of R4: only who starts a service waits for it
+    from peerfhir.fhir.site import judge_of  # the whole of R4: only who starts a service waits for it
 
-    for one in validate(written.form):
+    for one in judge_of(()).findings(written.form):
         if one.severity in ("error", "fatal"):
             steps = _STEP.findall(one.expression)
             place = tuple(name or int(index) for name, index in steps)
