@@ -12,6 +12,7 @@ from peerfhir.mapping.problems import Problem
 
 CONFIG = Path(__file__).parents[2] / "config" / "instruments"
 FILE, FORM, EXAMPLE = "instrument.yaml", "questionnaire.json", "examples/all_nearly_every_day.json"
+EDGE = "examples/5_is_the_first_mild.json"
 SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-"
 CALCULATED, MARK = f"{SDC}calculatedExpression", f"{SDC}observationExtract"
 VARIABLE = "http://hl7.org/fhir/StructureDefinition/variable"
@@ -117,6 +118,7 @@ CASES: dict[str, list[tuple[str, str, str, str, str]]] = {
         ("error", EXAMPLE, '"/44250-9": "LA6571-9"', '§"/44250-9": "LA33-6"', ""),
         ("error", EXAMPLE, '"total": 27', '§"totle": 1, "total": 27', "total"),
         ("error", EXAMPLE, '"answers"', '"answer"', ""),
+        ("error", EDGE, '"observations": 11', '§"observations": 10', ""),
         ("error", EXAMPLE, '"band": "severe",', '"band": "severe",§,', ""),
     ],
     "PM619": [
