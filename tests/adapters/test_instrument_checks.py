@@ -85,7 +85,7 @@ CASES: dict[str, list[tuple[str, str, str, str, str]]] = {
          "did you mean"),
         ("error", FORM, UNIT, total(SUM.replace("/44261-6", "/44261-7")), "did you mean '/44261-6'"),
     ],
-    "PM603": [("error", FORM, UNIT, total("item.first().answer.exists()"), "")],
+    "PM603": [("error", FORM, UNIT, total("item.first().answer.exists()"), "holds")],
     "PM604": [("error", FORM, FIRST, '§"answerOption": [\n        {\n', "itemWeight")],
     "PM605": [("warning", FILE, "LA6573-5: 1", "LA6573-5: 0", "give a code")],
     "PM606": [("error", FORM, LEAD, f'{LEAD} "extension": [§{{"url": "{MARK}", "valueCode": "member"}}],', "code")],

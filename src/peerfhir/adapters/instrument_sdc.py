@@ -113,7 +113,7 @@ def check_expressions(written: Written, instrument: Instrument) -> None:
                 written.blame("PM602", one.place, what, nearest(literal, links))
         if one.url == CALCULATED and (given := _typed(written, one)) is not None and not _fits(given, links[one.name]):
             what = f"{given.called()} does not fit: the item is a {links[one.name]['type']}"
-            written.blame("PM603", one.place, what)
+            written.blame("PM603", one.place, what, "let the expression give what an answer of the item holds")
     order = _order(written, told)
     if order is not None and not written.refused:
         _compare(written, instrument, order)
