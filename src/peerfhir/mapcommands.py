@@ -326,18 +326,19 @@ def _shelf(folder: Path) -> Shelf:
     if not folder.is_dir():
         _usage(f"{folder} is not there; run this where mappings/ is, or say --mappings.")
     config = folder.resolve().parent / "config"
-    known, profiles = None, None
+    known, profiles, beside = None, None, None
     if (config / "instruments").is_dir() and wants_instruments(folder):
-        from peerfhir.adapters.instruments import load_instruments
+        from peerfhir.adapters.instruments import examined
         from peerfhir.adapters.questionnaires import forms
 
-        known = forms(config / "instruments", load_instruments(config / "instruments"))
+        good, beside = examined(config / "instruments", judged=False)
+        known = forms(config / "instruments", good)
     if (config / "packages").is_dir():
         from peerfhir.fhir.site import installed
         from peerfhir.mapping.packaged import Packaged
 
         profiles = Packaged(installed(config / "packages"))
-    return look(folder, canonical_of(folder), known, profiles)
+    return look(folder, canonical_of(folder), known, profiles, beside.every if beside else ())
 
 
 def _refuse_errors(shelf: Shelf, mapping_id: str | None) -> None:
@@ -345,7 +346,7 @@ def _refuse_errors(shelf: Shelf, mapping_id: str | None) -> None:
     files = [one for one in shelf.files if mapping_id is None or mapping_id.partition("+")[0] in one.path.parts]
     bad = [problem for file in files for problem in file.problems if problem.severity == "error"]
     if bad:
-        _tell(bad)
+        _tell([*bad, *(one for one in shelf.loose if one.severity == "error")])
         raise typer.Exit(1)
 
 

@@ -39,6 +39,19 @@ def test_every_example_scores_as_it_says(path):
     assert got.reason == want.get("reason")
 
 
+@pytest.mark.parametrize("name", sorted(load.name for load in CONFIG.iterdir()))
+def test_an_instrument_has_an_example_of_every_edge(name):
+    instrument = load_instruments(CONFIG)[name]
+    scale = instrument.scale
+    expected = [read(path.read_bytes())["expected"] for path in sorted((CONFIG / name / "examples").glob("*.json"))]
+    totals = {one["total"] for one in expected if one["missing"] == 0}
+    starts = {int(band.from_score) for band in scale.bands}
+    assert {int(scale.low), int(scale.high)} | starts | {start - 1 for start in starts if start > scale.low} <= totals
+    assert any(one["missing"] == scale.max_missing and one["total"] is not None for one in expected)
+    assert any(one["missing"] == scale.max_missing + 1 and one["total"] is None for one in expected)
+    assert {"raised", "none", "unknown"} <= {one["sentinel"] for one in expected}
+
+
 def test_phq9_has_its_codes_its_order_and_its_sentinel(phq9):
     assert (phq9.panel_code, phq9.total_code) == ("44249-1", "44261-6")
     codes = [item.code for item in phq9.items]
@@ -235,5 +248,6 @@ def test_a_reversed_item_says_so(folder):
     path.write_text(text[:first] + ahead, "utf-8")
     assert any("do not rise" in problem for problem in problems(folder))
     spoil(folder, "instrument.yaml", "  /44260-8:\n", "  /44250-9: {reverse: true}\n  /44260-8:\n")
+    shutil.rmtree(folder / "phq-9" / "examples")  # they count the first question as it was
     loaded = load_instruments(folder)["phq-9"]
     assert score(loaded, dict.fromkeys(loaded.scale.items, "LA6568-5")).total == Decimal(3)

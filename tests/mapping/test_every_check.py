@@ -191,7 +191,7 @@ ELSEWHERE = {
     "PM504": "said by `peerfhir map check`, which knows the examples",
     "PM505": "said by `peerfhir map test`",
     **{
-        f"PM{number}": "said by the loader of instruments with file, line and column, without a code"
+        f"PM{number}": "said of an instrument when it is read: tests/adapters/test_instrument_checks.py"
         for number in (600, 601, 602, 603, 604, 606, 607, 608, 609, 614, 616, 618, 619, 620, 622, 623)
     },
 }

@@ -30,7 +30,7 @@ def _form(folder: Path, instrument: Instrument) -> Form:
     files = {name: (folder / name).read_bytes() for name in _FILES}
     written = read_own(files["questionnaire.json"])
     known = {item.link_id: item for item in instrument.items}
-    relation, category = _relation(written, ""), _categories(written, ())
+    relation, category = relation_of(written, ""), _categories(written, ())
     items = tuple(_question(one, known, relation, category) for one in written["item"])
     total = next((one.link_id for one in items if one.read_only and one.type == "decimal"), None)
     scale = instrument.scale
@@ -43,7 +43,7 @@ def _form(folder: Path, instrument: Instrument) -> Form:
 
 
 def _question(one: Json, known: Mapping[str, Item], relation: str, category: tuple[Json, ...]) -> Question:
-    relation, category = _relation(one, relation), _categories(one, category)
+    relation, category = relation_of(one, relation), _categories(one, category)
     item = known.get(one["linkId"])
     options = item.options if item is not None else ()
     weights = [option.weight for option in options if option.weight is not None]
@@ -61,7 +61,8 @@ def _value(one: Json, url: str, key: str) -> Json:
     return next((each.get(key) for each in one.get("extension", ()) if each.get("url") == url), None)
 
 
-def _relation(one: Json, inherited: str) -> str:
+def relation_of(one: Json, inherited: str) -> str:
+    """How what is extracted of an item belongs to the panel: its own mark, else that of what is around it."""
     code, flag = _value(one, EXTRACT, "valueCode"), _value(one, EXTRACT, "valueBoolean")
     if flag is not None:
         return "independent" if flag else ""

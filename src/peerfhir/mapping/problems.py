@@ -58,15 +58,16 @@ class Problems:
         hint: str = "",
         *,
         error: bool = False,
+        warning: bool = False,
         info: bool = False,
         notes: tuple[tuple[Mark, str], ...] = (),
     ) -> None:
         """Note one problem; the same one at the same place counts once.
 
-        error, info  instead of the severity that the code has by itself
+        error, warning, info  instead of the severity that the code has by itself
         """
         usual = "warning" if code in WARNINGS else "info" if code in INFOS else "error"
-        severity = "error" if error else "info" if info else usual
+        severity = "error" if error else "warning" if warning else "info" if info else usual
         self._found.setdefault((mark, code, what), Problem(mark, code, address, what, hint, severity, notes))
 
     def extend(self, problems: Iterable[Problem]) -> None:

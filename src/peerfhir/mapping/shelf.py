@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -96,7 +96,7 @@ class File:
 class Shelf:
     """Everything below one folder of mappings, whether it is good or not.
 
-    loose  problems of files that no document of the folder is, such as code maps
+    loose  problems of files that no document of the folder is, such as code maps and instruments
     """
 
     folder: Path
@@ -141,11 +141,13 @@ def look(
     canonical: str,
     instruments: Mapping[str, Form] | None = None,
     profiles: Mapping[str, Any] | None = None,
+    beside: Sequence[Problem] = (),
 ) -> Shelf:
     """Read and check every document below `folder`; nothing is raised for what is wrong in them.
 
     instruments  the questionnaires that mappings may name
     profiles     canonical -> StructureDefinition, of the profiles that resources may claim
+    beside       problems of what mappings use, the instruments
     """
     found = survey(folder, canonical=canonical, instruments=instruments, profiles=profiles)
     files = []
@@ -160,7 +162,7 @@ def look(
         opened = Opened(loaded, home, _label(label, kind)) if loaded is not None else None
         files.append(File(label, path, kind, opened, problems, _changed(path, kind) if opened else None))
     loose = tuple(one for one in found.problems if one.mark.path not in found.paths)
-    return Shelf(folder, tuple(files), loose)
+    return Shelf(folder, tuple(files), (*loose, *beside))
 
 
 def _excused(document: Document) -> frozenset[Mark]:

@@ -30,7 +30,8 @@ def opened(path: Path, text: str, kind: str, problems: Problems, texts: Texts) -
     try:
         node = compose(path, text=text)
     except YamlProblem as problem:
-        problems.add(problem.mark, _yaml_code(problem.what), "", *_hinted(problem.what))
+        code, what, hint = told(problem)
+        problems.add(problem.mark, code, "", what, hint)
         return None
     if node.kind != "map":
         problems.add(node.mark, "PM004", "", f"a {kind} is a map that begins with '{kind}: <id>'")
@@ -130,6 +131,7 @@ def _yaml_code(what: str) -> str:
     return "PM005" if "not allowed here" in what or "one document" in what else "PM001"
 
 
-def _hinted(what: str) -> tuple[str, str]:
-    said, _, hint = what.partition(" Hint: ")
-    return said.rstrip("."), hint
+def told(problem: YamlProblem) -> tuple[str, str, str]:
+    """What YAML refuses: code, sentence and hint."""
+    said, _, hint = problem.what.partition(" Hint: ")
+    return _yaml_code(problem.what), said.rstrip("."), hint

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from peerfhir.adapters.instruments import examined, load_instruments
+from peerfhir.errors import BadConfiguration
+from peerfhir.mapping.problems import Problem
+
+CONFIG = Path(__file__).parents[2] / "config" / "instruments"
+FILE, FORM, EXAMPLE = "instrument.yaml", "questionnaire.json", "examples/all_nearly_every_day.json"
+EDGE = "examples/5_is_the_first_mild.json"
+SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-"
+CALCULATED, MARK = f"{SDC}calculatedExpression", f"{SDC}observationExtract"
+VARIABLE = "http://hl7.org/fhir/StructureDefinition/variable"
+UNIT = '"url": "http://hl7.org/fhir/StructureDefinition/questionnaire-unit"'
+LEAD = '"linkId": "/lead",'
+ASKED = '"linkId": "/44250-9",'
+BOTH_MARKS = (
+    f'{ASKED} "extension": [{{"url": "{MARK}", "valueBoolean": true}}, §{{"url": "{MARK}", "valueCode": "member"}}],'
+)
+SUM = "%resource.item.where(linkId != '/44261-6').answer.value.weight().sum()"
+FIRST = """"answerOption": [
+        {
+          "extension": [
+            {
+              "url": "http://hl7.org/fhir/StructureDefinition/ordinalValue",
+              "valueDecimal": 0
+            }
+          ],
+"""
+LICENCE = 'licence:\n  spdx_or_text: "No permission required to reproduce, translate, display or distribute."\n'
+
+
+def total(expression: str, sign: str = "§", language: str = "text/fhirpath") -> str:
+    """The extensions of the total, with an expression before them; the sign stands at the expression."""
+    value = f'{{"language": "{language}", {sign}"expression": "{expression}"}}'
+    return f'"url": "{CALCULATED}", "valueExpression": {value}}}, {{{UNIT}'
+
+
+def variables(*pairs: tuple[str, str]) -> str:
+    told = (
+        f'{{"url": "{VARIABLE}", "valueExpression": '
+        f'{{"name": "{name}", "language": "text/fhirpath", {sign}"expression": "{text}"}}}}'
+        for (name, text), sign in zip(pairs, ("§", ""), strict=True)
+    )
+    return f'{LEAD} "extension": [{", ".join(told)}],'
+
+
+# code -> severity, file, what is replaced, what by, a part of the hint; § stands where the message must point
+CASES: dict[str, list[tuple[str, str, str, str, str]]] = {
+    "PM001": [("error", FILE, "title: PHQ-9 quick", "title: [PHQ-9 quick", "quote")],
+    "PM002": [
+        ("error", FILE, "notes:", "§note:", "did you mean 'notes'"),
+        ("error", FILE, "      direction:", "      §directoin: up\n      direction:", "did you mean 'direction'"),
+        ("error", FILE, "{op: ge,", "{§ops: 1, op: ge,", "did you mean 'op'"),
+    ],
+    "PM003": [("error", FILE, "title:", "§id: phq-9\ntitle:", "")],
+    "PM004": [("error", FILE, "id: phq-9", "§id: phq-8", "the folder is 'phq-9'")],
+    "PM005": [("error", FILE, "scoring:\n", "scoring: §&x\n", "")],
+    "PM007": [
+        ("error", FILE, "method: sum", "§method: mean", ""),
+        ("error", FILE, "      missing: {max: 2", "      §missing: {max: 9", "max: 8 or less"),
+        ("error", FILE, "      direction: lower-is-better\n", "", "add 'direction'"),
+    ],
+    "PM600": [
+        ("error", FORM, '"status": "active"', '§"status": "actve"', "did you mean 'active'"),
+        ("error", FORM, '"experimental": false', '§"experimental": "no"', ""),
+        ("error", FORM, '"version": "2.78",', "", "add 'version'"),
+        ("error", FORM, '"url": "http://loinc.org/q/44249-1",', "", "add 'url'"),
+        ("error", FORM, '"prefix": "1."', '§"prefx": "1."', "did you mean 'prefix'"),
+        ("error", FORM, '"experimental": false,', '"experimental": false,§,', ""),
+        ("error", FORM, '"subjectType": [\n    "Patient"\n  ]', '§"subjectType": "Patient"', ""),
+        ("error", FORM, '"type": "decimal"', '"type": "integer"', ""),
+    ],
+    "PM601": [
+        ("error", FORM, '"linkId": "/44255-8"', '§"linkId": "/44250-9"', ""),
+        ("error", FORM, '"linkId": "/44255-8"', '§"linkId": " "', ""),
+    ],
+    "PM602": [
+        ("error", FORM, LEAD, LEAD + ' "enableWhen": [{§"question": "/44250-8", "operator": "exists", "answerBoolean": true}],',
+         "did you mean"),
+        ("error", FORM, UNIT, total(SUM.replace("/44261-6", "/44261-7")), "did you mean '/44261-6'"),
+    ],
+    "PM603": [("error", FORM, UNIT, total("item.first().answer.exists()"), "holds")],
+    "PM604": [("error", FORM, FIRST, '§"answerOption": [\n        {\n', "itemWeight")],
+    "PM605": [("warning", FILE, "LA6573-5: 1", "LA6573-5: 0", "give a code")],
+    "PM606": [("error", FORM, LEAD, f'{LEAD} "extension": [§{{"url": "{MARK}", "valueCode": "member"}}],', "code")],
+    "PM607": [
+        ("warning", FORM, '"code": [\n        {\n          "system": "http://loinc.org",\n          "code": "44250-9"',
+         '§"code": [\n        {\n          "system": "http://x.example",\n          "code": "44250-9"', "other systems"),
+    ],
+    "PM608": [("error", FILE, "range: [0, 27]", "§range: [0, 26]", "range: [0, 27]")],
+    "PM609": [
+        ("error", FILE, "bands:\n        - {from: 0,", "§bands:\n        - {from: 1,", "begins at 0"),
+        ("error", FILE, "{from: 20,", "{from: 28,", "none above 27"),
+    ],
+    "PM614": [
+        ("error", FILE, "  /44260-8:\n", "  §/44260-9:\n", "did you mean '/44260-8'"),
+        ("error", FILE, "items: [/44250-9", "items: [§/44250-8", "did you mean"),
+        ("error", FILE, "LA6575-0: 2", "§LA6575-1: 2", "did you mean 'LA6575-0'"),
+        ("error", FILE, "level: urgent", "§level: urgnt", "did you mean 'urgent'"),
+        ("error", FILE, "sentinel: {op: ge, value: 1", "§sentinel: {op: ge, value: 4", "weight"),
+    ],
+    "PM616": [
+        ("error", FORM, '"copyright"', '"purpose"', "add 'copyright'"),
+        ("error", FILE, f"{LICENCE}  class: permission", f"§{LICENCE}  class: restricted", "ack_by"),
+        ("error", FILE, "  class: permission\n", "", "add 'class'"),
+    ],
+    "PM618": [
+        ("error", EXAMPLE, '"total": 27', '§"total": 26', ""),
+        ("error", EXAMPLE, '"band": "severe"', '§"band": "mild"', ""),
+        ("error", EXAMPLE, '"sentinel": "raised"', '§"sentinel": "none"', ""),
+        ("error", EXAMPLE, '"level": "stat"', '§"level": "urgent"', ""),
+        ("error", EXAMPLE, '"/44250-9": "LA6571-9"', '§"/44250-9": "LA33-6"', ""),
+        ("error", EXAMPLE, '"total": 27', '§"totle": 1, "total": 27', "total"),
+        ("error", EXAMPLE, '"answers"', '"answer"', ""),
+        ("error", EDGE, '"observations": 11', '§"observations": 10', ""),
+        ("error", EXAMPLE, '"band": "severe",', '"band": "severe",§,', ""),
+    ],
+    "PM619": [
+        ("error", FILE, 'version: "2.78"', '§version: "9"', "there it is '2.78'"),
+        ("error", FILE, "title: PHQ-9", "§title: PHQ-8", ""),
+        ("error", FORM, UNIT, total(SUM.replace("'/44261-6'", "'/44250-9'")), "weight"),
+        ("error", FORM, UNIT, total("%resource.item.where(linkId='/44250-9').answer.value.weight() + 'a'.toInteger()"), ""),
+    ],
+    "PM620": [
+        ("error", FORM, LEAD, variables(("a", "%b + 1"), ("b", "%a + 1")), "circle"),
+        ("error", FORM, UNIT, total("%resource.item.where(linkId='/44261-6').answer.value"), "circle"),
+    ],
+    "PM622": [
+        ("error", FORM, ASKED, BOTH_MARKS, "relationship"),
+    ],
+    "PM623": [
+        ("error", FORM, UNIT, total("1", "").replace('"language": "text/fhirpath"', '§"language": "text/cql"'), "text/fhirpath"),
+        ("error", FORM, UNIT, total("1", "").replace('"language": "text/fhirpath"',
+                                                     '§"language": "application/x-fhir-query"'), "text/fhirpath"),
+        ("error", FORM, LEAD, f'{LEAD} "extension": [{{§"url": "{SDC}itemExtractionContext", "valueCode": "Patient"}}],',
+         "observationExtract"),
+        ("error", FORM, LEAD, LEAD.replace("/lead", "/group") + ' "type": "group", "item": [{§"linkId": "/in", '
+         '"type": "string", "text": "x"}]}, {"linkId": "/lead",', "beside"),
+    ],
+}  # fmt: skip
+
+# Of an instrument there are PM600 to PM623 in the specification; these are said of the mapping that names one.
+OF_MAPPINGS = frozenset(("PM610", "PM611", "PM612", "PM613", "PM615"))
+NEVER_GIVEN = frozenset(("PM617", "PM621"))
+
+
+def spoiled(folder: Path, name: str, old: str, new: str) -> tuple[list[Problem], tuple[int, int] | None]:
+    """The problems after one change of the shipped instrument, and where its sign stands."""
+    shutil.copytree(CONFIG / "phq-9", folder / "phq-9")
+    path = folder / "phq-9" / name
+    text = path.read_text("utf-8")
+    assert old in text, old
+    changed = text.replace(old, new, 1)
+    path.write_text(changed.replace("§", ""), "utf-8")
+    before, sign, _ = changed.partition("§")
+    place = (before.count("\n") + 1, len(before) - before.rfind("\n")) if sign else None
+    return examined(folder)[1].every, place
+
+
+def test_every_check_of_instruments_has_a_case():
+    wanted = {f"PM{number}" for number in range(600, 624)} - OF_MAPPINGS - NEVER_GIVEN
+    assert {code for code in CASES if code >= "PM600"} == wanted
+
+
+@pytest.mark.parametrize(
+    ("code", "at"), [(code, at) for code, cases in CASES.items() for at in range(len(cases))], ids=lambda one: str(one)
+)
+def test_a_mistake_is_told_with_its_code_severity_place_and_hint(code, at, tmp_path):
+    severity, name, old, new, hint = CASES[code][at]
+    every, place = spoiled(tmp_path, name, old, new)
+    found = [one for one in every if one.code == code]
+    assert found, [str(one) for one in every]
+    assert {one.severity for one in found} == {severity}
+    assert any(hint in one.hint for one in found), [one.hint for one in found]
+    if place is not None:
+        own = [(one.mark.line, one.mark.column) for one in found if one.mark.path.endswith(name)]
+        assert place in own, [str(one) for one in every]
+    for one in every:
+        assert re.match(r"/\S+/phq-9/\S+:[1-9]\d*:[1-9]\d*: (error|warning) PM\d{3}: \S", str(one))
+
+
+def test_the_shipped_instruments_have_no_problem_at_all():
+    loaded, problems = examined(CONFIG)
+    assert "phq-9" in loaded
+    assert [str(one) for one in problems.every] == []
+
+
+def test_a_warning_does_not_keep_a_service_from_starting(tmp_path):
+    severity, name, old, new, _ = CASES["PM607"][0]
+    every, _ = spoiled(tmp_path, name, old, new)
+    assert [one.severity for one in every] == [severity] == ["warning"]
+    assert "phq-9" in load_instruments(tmp_path)
+
+
+def test_a_service_is_refused_with_the_line_the_code_and_the_hint(tmp_path):
+    spoiled(tmp_path, FILE, "range: [0, 27]", "range: [0, 26]")
+    with pytest.raises(BadConfiguration) as caught:
+        load_instruments(tmp_path)
+    (said,) = caught.value.problems
+    place, hint = said.split("\n")
+    assert re.fullmatch(r".*/phq-9/instrument\.yaml:\d+:7: error PM608: range: the answers reach from 0 to 27", place)
+    assert hint == "    hint: write range: [0, 27]"
+
+
+def test_a_missing_file_is_told_where_it_should_be(tmp_path):
+    shutil.copytree(CONFIG / "phq-9", tmp_path / "phq-9")
+    (tmp_path / "phq-9" / FILE).unlink()
+    (tmp_path / "phq-9" / FORM).unlink()
+    assert [(one.code, one.mark.line) for one in examined(tmp_path)[1].every] == [("PM008", 1), ("PM600", 1)]
+
+
+def test_without_the_whole_of_r4_what_would_break_the_loader_is_found_all_the_same(tmp_path):
+    shutil.copytree(CONFIG / "phq-9", tmp_path / "phq-9")
+    path = tmp_path / "phq-9" / FORM
+    text = path.read_text("utf-8")
+    pieces = [(one.start(), one.group()) for one in re.finditer(r'"[^"]+"(?=: )', text)]
+    for at, name in pieces[::3]:  # each third key, as another name, as a value of another kind, and without its value
+        for broken in (text[:at] + '"nothing"' + text[at + len(name) :], _revalued(text, at + len(name), "[5]")):
+            path.write_text(broken, "utf-8")
+            examined(tmp_path, judged=False)  # never an exception
+
+
+def _revalued(text: str, at: int, value: str) -> str:
+    """The text with another value after the key that ends at `at`, where the value was a text or a number."""
+    return text[:at] + re.sub(r'\A: ("[^"]*"|[0-9.]+|true|false)', f": {value}", text[at:])
+
+
+def test_the_total_may_have_an_expression_that_agrees(tmp_path):
+    every, _ = spoiled(tmp_path, FORM, UNIT, total(SUM))
+    assert [str(one) for one in every] == []
+
+
+def test_an_expression_may_use_variables(tmp_path):
+    parts = total("%counted.answer.value.weight().sum()", "")
+    named = f'"name": "counted", "language": "text/fhirpath", "expression": "{SUM.partition(".answer")[0]}"'
+    every, _ = spoiled(
+        tmp_path, FORM, UNIT, f'"url": "{VARIABLE}", "valueExpression": {{{named}}}}}, {{{parts}'
+    )  # fmt: skip
+    assert [str(one) for one in every] == []
+
+
+def test_either_extension_tells_a_weight(tmp_path):
+    shutil.copytree(CONFIG / "phq-9", tmp_path / "phq-9")
+    path = tmp_path / "phq-9" / FORM
+    path.write_text(
+        path.read_text("utf-8").replace("StructureDefinition/ordinalValue", "StructureDefinition/itemWeight")
+    )
+    assert load_instruments(tmp_path)["phq-9"].items == load_instruments(CONFIG)["phq-9"].items
