@@ -86,7 +86,8 @@ def together(engine: Engine, *others: tuple[str, Callable[..., object]]) -> list
     assert inside.wait(10)
     for number, (name, then) in enumerate(others, 1):
         members.append(Member(engine, name, then))
-        waiting_for(engine, number)
+        if number < len(others):  # they come one after the other; with the last one the first goes on
+            waiting_for(engine, number)
     for member in members:
         member.join(10)
         assert not member.is_alive()
