@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import shutil
 import time
@@ -11,9 +13,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Engine
 
+from peerfhir import logs
 from tests.support import postgres
 from tests.support.clock import HeldClock
 
@@ -141,3 +145,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 terminalreporter.write_line(f"JUDGED BY {value}")
     if postgres.binaries() is None and not os.environ.get("PYTEST_XDIST_WORKER"):
         terminalreporter.write_line(f"NOT TESTED ON POSTGRESQL: {WHY_NO_POSTGRES}.", yellow=True)
+
+
+@pytest.fixture
+def log_lines() -> Iterator[io.StringIO]:
+    """Everything that would be written to the log, at its finest; the loggers are put back afterwards."""
+    root, ours = logging.getLogger(), logging.getLogger("peerfhir")
+    kept = (root.handlers[:], root.level, ours.handlers[:], ours.level, ours.propagate)
+    stream = io.StringIO()
+    logs.set_up(stream)
+    ours.setLevel(logging.DEBUG)
+    yield stream
+    root.handlers[:], ours.handlers[:] = kept[0], kept[2]
+    root.setLevel(kept[1])
+    ours.setLevel(kept[3])
+    ours.propagate = kept[4]
+    structlog.reset_defaults()

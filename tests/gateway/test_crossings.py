@@ -13,13 +13,10 @@ from peerfhir.fhir.cursors import Cursor
 from peerfhir.fhir.labels import Labels
 from peerfhir.fhir.store import Store
 from peerfhir.fhir.tables import fhir_conditional_key, fhir_resource, fhir_version
-from peerfhir.pathway.consent import Grant
-from peerfhir.pathway.people import Person
-from peerfhir.pathway.referral import Origin, Referral
-from peerfhir.pathway.vocabulary import Recipient, ShareClass, Status, TaskStatus
-from peerfhir.records import audit, consents, people, referrals
+from peerfhir.records import audit
 from peerfhir.records.database import reading, writing
 from tests.support import doors
+from tests.support.grants import share_summaries
 
 one_database = pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)  # where SQL makes no difference
 SECRET = "Zzyzxperson"
@@ -234,13 +231,7 @@ def test_no_next_link_holds_what_a_search_was_sorted_by(hospital):
 def shared(engine, clock) -> None:
     """A person of riverside's with a grant for summaries: one note under it, one score outside it."""
     with writing(engine) as connection:
-        people.save(connection, Person("p1", "alpha", "Test", "Person"), clock.now())
-        order = Referral(
-            "r1", "alpha", "p1", "PF-1", Status.ENROLLED, TaskStatus.COMPLETED, origin=Origin("riverside", "riverside")
-        )
-        referrals.save(connection, order, clock.now())
-        grant = Grant("g1", "alpha", "p1", Recipient.HOSPITAL, ShareClass.SUMMARY, clock.now())
-        consents.save(connection, grant, clock.now())
+        share_summaries(connection, clock)
         store = Store(connection, "alpha", clock)
         store.create({"resourceType": "Patient", "gender": "other"}, Labels(None, "p1", "summary"), id="whom")
         note = {"resourceType": "DocumentReference", "status": "current", "content": [{"attachment": {"title": "x"}}],

@@ -13,15 +13,12 @@ from peerfhir.fhir.reader import read_own
 from peerfhir.fhir.store import Store
 from peerfhir.fhir.tables import fhir_resource, fhir_version
 from peerfhir.fhir.writer import write
-from peerfhir.pathway.consent import Grant
-from peerfhir.pathway.people import Person
-from peerfhir.pathway.referral import Origin, Referral
-from peerfhir.pathway.vocabulary import Recipient, ShareClass, Status, TaskStatus
-from peerfhir.records import audit, consents, people, referrals
+from peerfhir.records import audit, consents
 from peerfhir.records.database import reading, writing
 from peerfhir.records.schema import audit as audit_table
 from peerfhir.records.schema import inbox_message, remote
 from tests.support import doors
+from tests.support.grants import share_summaries
 
 one_database = pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)  # where SQL makes no difference
 
@@ -363,13 +360,7 @@ def _least(kind: str) -> dict:
 def shared(engine, clock) -> None:
     """A person of riverside's, a summary under a grant, a resource of the program's own."""
     with writing(engine) as connection:
-        people.save(connection, Person("p1", "alpha", "Test", "Person"), clock.now())
-        order = Referral(
-            "r1", "alpha", "p1", "PF-1", Status.ENROLLED, TaskStatus.COMPLETED, origin=Origin("riverside", "riverside")
-        )
-        referrals.save(connection, order, clock.now())
-        grant = Grant("g1", "alpha", "p1", Recipient.HOSPITAL, ShareClass.SUMMARY, clock.now())
-        consents.save(connection, grant, clock.now())
+        share_summaries(connection, clock)
         store = Store(connection, "alpha", clock)
         note = {"resourceType": "DocumentReference", "status": "current", "content": []}
         store.create({**note, "id": "note"}, Labels(None, "p1", "summary"), id="note")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from sqlalchemy import LargeBinary, select
 
-from peerfhir import logs
 from peerfhir.fhir.labels import Labels
 from peerfhir.fhir.writer import write
 from peerfhir.inbox import process
@@ -43,22 +40,6 @@ def said_in(text: str) -> list[str]:
     """The canaries that stand in a text."""
     low = text.lower()
     return [name for name, word in CANARIES.items() if word.lower() in low]
-
-
-@pytest.fixture
-def log_lines() -> Iterator[io.StringIO]:
-    """Everything that would be written to the log, at its finest; the loggers are put back afterwards."""
-    root, ours = logging.getLogger(), logging.getLogger("peerfhir")
-    kept = (root.handlers[:], root.level, ours.handlers[:], ours.level, ours.propagate)
-    stream = io.StringIO()
-    logs.set_up(stream)
-    ours.setLevel(logging.DEBUG)
-    yield stream
-    root.handlers[:], ours.handlers[:] = kept[0], kept[2]
-    root.setLevel(kept[1])
-    ours.setLevel(kept[3])
-    ours.propagate = kept[4]
-    structlog.reset_defaults()
 
 
 @pytest.fixture

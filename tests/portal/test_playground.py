@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from sqlalchemy import func, select
 
-from peerfhir import logs
 from peerfhir.mapping.examples import examples, run
 from peerfhir.mapping.shelf import look
 from peerfhir.portal import playground, playpen
@@ -342,22 +339,6 @@ def test_a_mapping_reads_nothing_outside_its_folder(ed: Browser) -> None:
 
 
 # -- what stays: nothing
-
-
-@pytest.fixture
-def log_lines() -> Iterator[io.StringIO]:
-    """Everything that would be written to the log, at its finest; the loggers are put back afterwards."""
-    root, ours = logging.getLogger(), logging.getLogger("peerfhir")
-    kept = (root.handlers[:], root.level, ours.handlers[:], ours.level, ours.propagate)
-    stream = io.StringIO()
-    logs.set_up(stream)
-    ours.setLevel(logging.DEBUG)
-    yield stream
-    root.handlers[:], ours.handlers[:] = kept[0], kept[2]
-    root.setLevel(kept[1])
-    ours.setLevel(kept[3])
-    ours.propagate = kept[4]
-    structlog.reset_defaults()
 
 
 def _kept(site: Site) -> dict[str, int]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Select, text
+from sqlalchemy import Connection, text
 
 from peerfhir.access.callers import Caller
 from peerfhir.fhir.prepared import Sight
@@ -58,8 +57,8 @@ _VISIBLE = text(
 _NO_RECIPIENT = ""  # names nobody to whom anything could be granted
 
 
-def visible(select: Select[Any], caller: Caller, now: datetime) -> Select[Any]:
-    """Narrow a query over fhir_resource to the rows this caller may read at this instant.
+def sight(caller: Caller, now: datetime) -> Sight:
+    """What narrows a query over fhir_resource to the rows this caller may read at this instant.
 
     Three kinds of rows are left: what the caller's own source sent; what belongs to the program and to
     nobody in particular; and what a person's grant to the caller's recipient covers now.
@@ -69,11 +68,6 @@ def visible(select: Select[Any], caller: Caller, now: datetime) -> Select[Any]:
     program. What was recorded before a grant is not released by it (docs/rules.md, Consent), but that there is a
     referral at all is no record. A person who has stopped has stopped every grant.
     """
-    return sight(caller, now)(select)
-
-
-def sight(caller: Caller, now: datetime) -> Sight:
-    """The condition of `visible`, for a store that keeps its queries prepared with it inside."""
     return Sight(
         _VISIBLE,
         {

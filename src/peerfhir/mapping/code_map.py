@@ -30,11 +30,6 @@ class Target:
     equivalence: str = "equivalent"
     comment: str | None = None
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether it means the same as the local code."""
-        return self.code is not None and self.equivalence in ("equivalent", "equal")
-
 
 class CodingShape:
     """The names below a translated Coding, with the closed set of codes it can have."""

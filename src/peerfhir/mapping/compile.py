@@ -50,6 +50,17 @@ class Compiled:
     rules: tuple[Rule, ...]
 
 
+def names_of(checked: Checked) -> dict[str, Any]:
+    """What the code of a mapping finds by name, however it is built: functions, questionnaires, hashes."""
+    forms = [(at, form) for at, form in enumerate(checked.forms.values()) if form.id in checked.instruments]
+    return {
+        **runtime(checked.scope),
+        **values.RUNTIME,
+        **{f"q_{at}": Answering(form) for at, form in forms},
+        **{SEEDS.format(at): seed(checked.document.id, resource) for at, resource in enumerate(checked.heads)},
+    }
+
+
 def compiled(checked: Checked, *, careful: bool = False) -> Compiled:
     """The function of a checked document.
 
@@ -57,11 +68,7 @@ def compiled(checked: Checked, *, careful: bool = False) -> Compiled:
     """
     emitter = _Emitter(careful)
     module = emitter.module(checked)
-    names: dict[str, Any] = runtime(checked.scope) | dict(values.RUNTIME) | emitter.constants
-    forms = [(at, form) for at, form in enumerate(checked.forms.values()) if form.id in checked.instruments]
-    names |= {f"q_{at}": Answering(form) for at, form in forms}
-    names |= lookups(checked.scope, frozenset(emitter.lookups))
-    names |= {SEEDS.format(at): seed(checked.document.id, resource) for at, resource in enumerate(checked.heads)}
+    names = names_of(checked) | emitter.constants | lookups(checked.scope, frozenset(emitter.lookups))
     surroundings: Environment = names[ENVIRONMENT]
     names["g_environment"] = lambda run: replace(surroundings, now=run.now)
     names |= {

@@ -10,16 +10,15 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from peerfhir.fhir.fhirpath.compile import ROOT_PLACE, runtime
+from peerfhir.fhir.fhirpath.compile import ROOT_PLACE
 from peerfhir.fhir.fhirpath.made import ENVIRONMENT
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping import primitives, values
-from peerfhir.mapping.answers import Answering, extracted
+from peerfhir.mapping.answers import extracted
 from peerfhir.mapping.check import Checked
+from peerfhir.mapping.compile import names_of
 from peerfhir.mapping.evaluation import Run as Turns
-from peerfhir.mapping.identity import seed
 from peerfhir.mapping.outcomes import Below, Json, Made, Outcome, Trace
-from peerfhir.mapping.resources import SEEDS
 from peerfhir.mapping.tree import (
     Answers,
     Const,
@@ -47,11 +46,7 @@ class Tracer:
     def __init__(self, checked: Checked) -> None:
         self._checked = checked
         self._codes: dict[int, Any] = {}
-        self._names: dict[str, Any] = {**runtime(checked.scope), **values.RUNTIME}
-        forms = [(at, form) for at, form in enumerate(checked.forms.values()) if form.id in checked.instruments]
-        self._names |= {f"q_{at}": Answering(form) for at, form in forms}
-        for at, name in enumerate(checked.heads):
-            self._names[SEEDS.format(at)] = seed(checked.document.id, name)
+        self._names = names_of(checked)
 
     def run(self, typed: Json, now: datetime | None = None) -> Trace:
         """What every rule gives for one typed record.
