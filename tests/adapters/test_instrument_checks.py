@@ -16,7 +16,14 @@ EDGE = "examples/5_is_the_first_mild.json"
 SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-"
 CALCULATED, MARK = f"{SDC}calculatedExpression", f"{SDC}observationExtract"
 VARIABLE = "http://hl7.org/fhir/StructureDefinition/variable"
-UNIT = '"url": "http://hl7.org/fhir/StructureDefinition/questionnaire-unit"'
+# The shipped expression of the total, and where the weights are that it counts.
+FORMULA = "iif(%weights.count() >= 7, (%weights.sum() * 9 / %weights.count()).round())"
+DESCRIBED = '"description": "The sum; one or two unanswered questions are prorated, rounded half up. With more there is no total.",'
+SHIPPED = f"""{{
+            {DESCRIBED}
+            "language": "text/fhirpath",
+            "expression": "{FORMULA}"
+          }}"""
 LEAD = '"linkId": "/lead",'
 ASKED = '"linkId": "/44250-9",'
 BOTH_MARKS = (
@@ -36,9 +43,8 @@ LICENCE = 'licence:\n  spdx_or_text: "No permission required to reproduce, trans
 
 
 def total(expression: str, sign: str = "§", language: str = "text/fhirpath") -> str:
-    """The extensions of the total, with an expression before them; the sign stands at the expression."""
-    value = f'{{"language": "{language}", {sign}"expression": "{expression}"}}'
-    return f'"url": "{CALCULATED}", "valueExpression": {value}}}, {{{UNIT}'
+    """The Expression of the total; the sign stands at its text."""
+    return f'{{"language": "{language}", {sign}"expression": "{expression}"}}'
 
 
 def variables(*pairs: tuple[str, str]) -> str:
@@ -83,9 +89,9 @@ CASES: dict[str, list[tuple[str, str, str, str, str]]] = {
     "PM602": [
         ("error", FORM, LEAD, LEAD + ' "enableWhen": [{§"question": "/44250-8", "operator": "exists", "answerBoolean": true}],',
          "did you mean"),
-        ("error", FORM, UNIT, total(SUM.replace("/44261-6", "/44261-7")), "did you mean '/44261-6'"),
+        ("error", FORM, SHIPPED, total(SUM.replace("/44261-6", "/44261-7")), "did you mean '/44261-6'"),
     ],
-    "PM603": [("error", FORM, UNIT, total("item.first().answer.exists()"), "holds")],
+    "PM603": [("error", FORM, SHIPPED, total("item.first().answer.exists()"), "holds")],
     "PM604": [("error", FORM, FIRST, '§"answerOption": [\n        {\n', "itemWeight")],
     "PM605": [("warning", FILE, "LA6573-5: 1", "LA6573-5: 0", "give a code")],
     "PM606": [("error", FORM, LEAD, f'{LEAD} "extension": [§{{"url": "{MARK}", "valueCode": "member"}}],', "code")],
@@ -124,19 +130,19 @@ CASES: dict[str, list[tuple[str, str, str, str, str]]] = {
     "PM619": [
         ("error", FILE, 'version: "2.78"', '§version: "9"', "there it is '2.78'"),
         ("error", FILE, "title: PHQ-9", "§title: PHQ-8", ""),
-        ("error", FORM, UNIT, total(SUM.replace("'/44261-6'", "'/44250-9'")), "weight"),
-        ("error", FORM, UNIT, total("%resource.item.where(linkId='/44250-9').answer.value.weight() + 'a'.toInteger()"), ""),
+        ("error", FORM, SHIPPED, total(SUM.replace("'/44261-6'", "'/44250-9'")), "weight"),
+        ("error", FORM, SHIPPED, total("%resource.item.where(linkId='/44250-9').answer.value.weight() + 'a'.toInteger()"), ""),
     ],
     "PM620": [
         ("error", FORM, LEAD, variables(("a", "%b + 1"), ("b", "%a + 1")), "circle"),
-        ("error", FORM, UNIT, total("%resource.item.where(linkId='/44261-6').answer.value"), "circle"),
+        ("error", FORM, SHIPPED, total("%resource.item.where(linkId='/44261-6').answer.value"), "circle"),
     ],
     "PM622": [
         ("error", FORM, ASKED, BOTH_MARKS, "relationship"),
     ],
     "PM623": [
-        ("error", FORM, UNIT, total("1", "").replace('"language": "text/fhirpath"', '§"language": "text/cql"'), "text/fhirpath"),
-        ("error", FORM, UNIT, total("1", "").replace('"language": "text/fhirpath"',
+        ("error", FORM, SHIPPED, total("1", "").replace('"language": "text/fhirpath"', '§"language": "text/cql"'), "text/fhirpath"),
+        ("error", FORM, SHIPPED, total("1", "").replace('"language": "text/fhirpath"',
                                                      '§"language": "application/x-fhir-query"'), "text/fhirpath"),
         ("error", FORM, LEAD, f'{LEAD} "extension": [{{§"url": "{SDC}itemExtractionContext", "valueCode": "Patient"}}],',
          "observationExtract"),
@@ -232,16 +238,16 @@ def _revalued(text: str, at: int, value: str) -> str:
 
 
 def test_the_total_may_have_an_expression_that_agrees(tmp_path):
-    every, _ = spoiled(tmp_path, FORM, UNIT, total(SUM))
+    every, _ = spoiled(tmp_path, FORM, SHIPPED, total(SUM))
     assert [str(one) for one in every] == []
 
 
-def test_an_expression_may_use_variables(tmp_path):
-    parts = total("%counted.answer.value.weight().sum()", "")
+def test_an_expression_may_use_variables_of_its_own_item(tmp_path):
+    before = f'"url": "{CALCULATED}",\n          "valueExpression": '
     named = f'"name": "counted", "language": "text/fhirpath", "expression": "{SUM.partition(".answer")[0]}"'
-    every, _ = spoiled(
-        tmp_path, FORM, UNIT, f'"url": "{VARIABLE}", "valueExpression": {{{named}}}}}, {{{parts}'
-    )  # fmt: skip
+    formula = total("%counted.answer.value.weight().sum()", "")
+    own = f'"url": "{VARIABLE}", "valueExpression": {{{named}}}}}, {{{before}{formula}'
+    every, _ = spoiled(tmp_path, FORM, before + SHIPPED, own)
     assert [str(one) for one in every] == []
 
 

@@ -49,7 +49,8 @@ def test_an_instrument_has_an_example_of_every_edge(name):
     assert {int(scale.low), int(scale.high)} | starts | {start - 1 for start in starts if start > scale.low} <= totals
     assert any(one["missing"] == scale.max_missing and one["total"] is not None for one in expected)
     assert any(one["missing"] == scale.max_missing + 1 and one["total"] is None for one in expected)
-    assert {"raised", "none", "unknown"} <= {one["sentinel"] for one in expected}
+    watched = any(item.sentinel for item in instrument.items)
+    assert {one["sentinel"] for one in expected} == ({"raised", "none", "unknown"} if watched else {"none"})
 
 
 def test_phq9_has_its_codes_its_order_and_its_sentinel(phq9):
@@ -62,6 +63,45 @@ def test_phq9_has_its_codes_its_order_and_its_sentinel(phq9):
     assert phq9.scale.items == tuple(f"/{code}" for code in codes[:9])
     assert len(phq9.notices) == 2
     assert "No permission required" in phq9.copyright
+
+
+def test_gad7_has_its_codes_its_order_and_no_sentinel():
+    gad7 = load_instruments(CONFIG)["gad-7"]
+    codes = ["69725-0", "68509-9", "69733-4", "69734-2", "69735-9", "69689-8", "69736-7"]
+    assert (gad7.panel_code, gad7.total_code) == ("69737-5", "70274-6")
+    assert [item.code for item in gad7.items] == codes
+    assert gad7.scale.items == tuple(f"/{code}" for code in codes)
+    assert (gad7.scale.low, gad7.scale.high, gad7.scale.max_missing) == (0, 21, 0)
+    assert not any(item.sentinel for item in gad7.items)
+    assert "No permission required" in gad7.copyright
+
+
+def test_gad7_counts_a_published_code_as_2_on_its_second_question_alone():
+    gad7 = load_instruments(CONFIG)["gad-7"]
+    zero = dict.fromkeys(gad7.scale.items, LA[0])
+    assert score(gad7, zero | {"/68509-9": "LA18938-3"}).total == Decimal(2)
+    for link in gad7.scale.items:
+        if link != "/68509-9":
+            with pytest.raises(BadAnswer):
+                score(gad7, zero | {link: "LA18938-3"})
+
+
+def test_gad7_gives_no_total_unless_all_seven_are_answered():
+    gad7 = load_instruments(CONFIG)["gad-7"]
+    for at in range(7):
+        got = score(gad7, dict.fromkeys(gad7.scale.items[:at], LA[3]))
+        assert (got.total, got.band, got.missing) == (None, None, 7 - at)
+
+
+@pytest.mark.parametrize(
+    ("total", "label"),
+    [(0, "minimal"), (4, "minimal"), (5, "mild"), (9, "mild"), (10, "moderate"), (14, "moderate"), (15, "severe"), (21, "severe")],
+)  # fmt: skip
+def test_gad7_bands_begin_where_the_paper_says(total, label):
+    gad7 = load_instruments(CONFIG)["gad-7"]
+    values = ([3] * (total // 3) + ([total % 3] if total % 3 else []) + [0] * 7)[:7]
+    got = score(gad7, {link: LA[v] for link, v in zip(gad7.scale.items, values, strict=True)})
+    assert (got.total, got.band.code) == (Decimal(total), label)
 
 
 def test_phq9_reaches_every_score_of_its_range_and_no_other(phq9):
@@ -122,8 +162,9 @@ def test_answers_are_read_by_words_and_numbers_too(phq9):
     assert by_word == by_number == score(phq9, dict.fromkeys(phq9.scale.items, "LA6570-1"))
 
 
-def test_the_questionnaire_itself_is_valid():
-    findings = validate(read((CONFIG / "phq-9" / "questionnaire.json").read_bytes()))
+@pytest.mark.parametrize("name", sorted(load.name for load in CONFIG.iterdir()))
+def test_the_questionnaire_itself_is_valid(name):
+    findings = validate(read((CONFIG / name / "questionnaire.json").read_bytes()))
     assert [f for f in findings if f.severity == "error"] == []
 
 

@@ -249,7 +249,7 @@ def test_closed_codes_that_are_options_fit_and_what_the_form_sets_is_not_set_twi
     assert [one.code for one in loaded(tmp_path, text).problems if one.severity == "error"] == []
     twice = loaded(tmp_path, text + "    questionnaire: http://x.example\n    item: {linkId: x}\n")
     assert [one.code for one in twice.problems if one.severity == "error"] == ["PM205", "PM205"]
-    unknown = loaded(tmp_path, text.replace("$questionnaire: phq-9", "$questionnaire: gad-7"))
+    unknown = loaded(tmp_path, text.replace("$questionnaire: phq-9", "$questionnaire: gad-9"))
     assert [one.code for one in unknown.problems if one.severity == "error"] == ["PM130"]
     nothing = loaded(tmp_path, text.replace("    $answers: {/44250-9: =coding}\n", "    $extract: all\n"))
     assert [one.code for one in nothing.problems if one.severity == "error"] == ["PM007", "PM007"]

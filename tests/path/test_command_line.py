@@ -135,7 +135,7 @@ def test_version_and_check_say_what_there_is(place: Place) -> None:
     assert re.fullmatch(r"peerfhir \d+\.\d+\.\d+\S*\n", place.done("version"))
     said = place.done("check")
     assert told(said, "programs") == "riverside"
-    assert told(said, "instruments") == "phq-9"
+    assert told(said, "instruments") == "gad-7, phq-9"
     assert "general: live" in said
     assert "hapi: dry run" in said
 

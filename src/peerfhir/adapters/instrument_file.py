@@ -15,6 +15,7 @@ from peerfhir.mapping.syntax import told
 
 Place = tuple[str | int, ...]
 LEVELS = ("urgent", "stat")
+_POSITIVE = validate.Range(min=0, min_inclusive=False)
 
 
 class _Strict(Schema):
@@ -59,13 +60,25 @@ class _ScaleEntry(_Strict):
     items = fields.List(fields.String(), required=True, validate=validate.Length(min=1))
     range = fields.List(_Number(), required=True, validate=validate.Length(equal=2))
     direction = fields.String(required=True, validate=validate.OneOf(["lower-is-better", "higher-is-better"]))
-    missing = fields.Nested(_MissingEntry, required=True)
+    missing = fields.Nested(_MissingEntry, load_default=None)  # without one every answer is needed
     bands = fields.List(fields.Nested(_BandEntry), load_default=list)
 
 
 class _ScoringEntry(_Strict):
     method = fields.String(required=True, validate=validate.Equal("sum"))
     scales = fields.List(fields.Nested(_ScaleEntry), required=True, validate=validate.Length(equal=1))
+
+
+class _ChangeEntry(_Strict):
+    mcid = _Number(load_default=None, validate=_POSITIVE)
+    reliable = _Number(load_default=None, validate=_POSITIVE)
+    source = fields.String(load_default="")
+
+
+class _ScheduleEntry(_Strict):
+    baseline_days = fields.Integer(required=True, strict=True, validate=_POSITIVE)
+    every_days = fields.Integer(required=True, strict=True, validate=_POSITIVE)
+    window_days = fields.Integer(required=True, strict=True, validate=_POSITIVE)
 
 
 class _LicenceEntry(_Strict):
@@ -87,6 +100,8 @@ class _InstrumentFile(_Strict):
     licence = fields.Nested(_LicenceEntry, required=True)
     items = fields.Dict(keys=fields.String(), values=fields.Nested(_ItemEntry), load_default=dict)
     scoring = fields.Nested(_ScoringEntry, required=True)
+    change = fields.Nested(_ChangeEntry, load_default=None)
+    schedule = fields.Nested(_ScheduleEntry, load_default=None)
     source_urls = fields.List(fields.String(), load_default=list)
     notes = fields.String(load_default="")
 

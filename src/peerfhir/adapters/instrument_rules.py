@@ -9,7 +9,7 @@ from typing import Any
 from peerfhir.adapters.instrument_file import File
 from peerfhir.adapters.instrument_form import Extras, Written
 from peerfhir.fhir.fhirpath.problems import nearest
-from peerfhir.pathway.outcome import Band, Item, Scale
+from peerfhir.pathway.outcome import Band, Change, Item, Scale, Schedule
 
 _SCALE = ("scoring", "scales", 0)
 
@@ -56,13 +56,13 @@ def check_items(file: File, items: Mapping[str, Item]) -> None:
 def scale_of(file: File) -> Scale:
     """The one scale."""
     entry: Mapping[str, Any] = file.entry["scoring"]["scales"][0]
+    missing = entry["missing"] or {}
     return Scale(
         id=entry["id"],
         items=tuple(entry["items"]),
         low=entry["range"][0],
         high=entry["range"][1],
-        max_missing=entry["missing"]["max"],
-        missing_method=entry["missing"]["method"],
+        max_missing=missing.get("max", 0),
         bands=tuple(Band(band["from"], band["code"], band["label"]) for band in entry["bands"]),
         lower_is_better=entry["direction"] == "lower-is-better",
     )
@@ -92,6 +92,33 @@ def check_scale(file: File, scale: Scale, items: Mapping[str, Item]) -> None:
     if starts and (starts[0] != scale.low or starts != sorted(set(starts)) or starts[-1] > scale.high):
         what = "bands: they have to cover the range from its lowest score upwards"
         file.blame("PM609", (*_SCALE, "bands"), what, f"the first begins at {scale.low}, none above {scale.high}")
+
+
+def check_change(file: File, scale: Scale) -> Change | None:
+    """What counts as a change; no more than the range can give."""
+    entry = file.entry["change"]
+    if entry is None:
+        return None
+    widest = scale.high - scale.low
+    for name in ("mcid", "reliable"):
+        if entry[name] is not None and entry[name] > widest:
+            what = f"{name}: no two totals lie so far apart"
+            file.blame("PM007", ("change", name), what, f"{widest} or less")
+    if entry["mcid"] is None and entry["reliable"] is None:
+        file.blame("PM007", ("change",), "change: says nothing", "add 'mcid' or 'reliable'")
+    return Change(**entry)
+
+
+def check_schedule(file: File) -> Schedule | None:
+    """When the questionnaire is asked; the window around a day ends before the one around the next."""
+    entry = file.entry["schedule"]
+    if entry is None:
+        return None
+    if 2 * entry["window_days"] >= entry["every_days"]:
+        what = "window_days: the windows of two days of asking overlap"
+        hint = f"less than {entry['every_days'] / 2:g}"
+        file.blame("PM007", ("schedule", "window_days"), what, hint)
+    return Schedule(**entry)
 
 
 def check_order(file: File, scale: Scale, items: Mapping[str, Item]) -> None:

@@ -50,6 +50,7 @@ def _load(path: Path, problems: Problems, *, judged: bool) -> Instrument | None:
     instrument_rules.check_items(file, items)
     instrument_rules.check_scale(file, scale, items)
     instrument_rules.check_order(file, scale, items)
+    change, schedule = instrument_rules.check_change(file, scale), instrument_rules.check_schedule(file)
     instrument_sdc.check_marks(written)
     total, panel = instrument_form.total(written), instrument_form.panel(written)
     if total is None or panel is None or len(problems.errors) > before:
@@ -67,6 +68,8 @@ def _load(path: Path, problems: Problems, *, judged: bool) -> Instrument | None:
         scale=scale,
         notices=notices,
         copyright=written.form["copyright"],
+        change=change,
+        schedule=schedule,
     )
     instrument_sdc.check_expressions(written, made)
     instrument_examples.check(path / "examples", made, problems)

@@ -62,9 +62,26 @@ class Scale:
     low: Decimal
     high: Decimal
     max_missing: int = 0  # above it there is no total
-    missing_method: str = "prorate-half-up"  # the only one so far
     bands: tuple[Band, ...] = ()
     lower_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Change:
+    """How far two totals of one person must lie apart to mean something; `source` says who found that."""
+
+    mcid: Decimal | None = None  # the smallest difference that matters to people
+    reliable: Decimal | None = None  # the smallest one that is not the error of measurement
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When a questionnaire is asked, in days: first after enrolment, then again, and how much earlier or later."""
+
+    baseline_days: int
+    every_days: int
+    window_days: int
 
 
 @dataclass(frozen=True)
@@ -83,6 +100,8 @@ class Instrument:
     scale: Scale
     notices: tuple[str, ...] = ()  # display items, in order
     copyright: str = ""
+    change: Change | None = None
+    schedule: Schedule | None = None
 
 
 @dataclass(frozen=True)
