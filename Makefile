@@ -47,8 +47,21 @@ serve: $(VENV)/.product  ## the gateway and the worker with config/ as it is
 	@test -e var/secret.key || $(BIN)/peerfhir init
 	@$(BIN)/peerfhir serve --with-worker
 
-bench: $(VENV)/.tests  ## the benchmarks, one line each
-	@for each in $(filter-out bench/house.py,$(wildcard bench/*.py)); do $(BIN)/python $$each || exit 1; done
+# Other engines have an environment of their own: the product and its tests never see them.
+PEERS := $(VENV)-bench
+BESIDE_PEERS := bench/fhirpath.py bench/mapping.py
+
+$(PEERS)/.peers: bench/requirements.lock requirements.lock pyproject.toml
+	@echo "Setting up $(PEERS) (once) ..."
+	@test -x $(PEERS)/bin/pip || $(PYTHON) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements.lock
+	@$(PEERS)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+bench: $(VENV)/.tests $(PEERS)/.peers  ## the benchmarks, one line each
+	@for each in $(filter-out bench/house.py $(BESIDE_PEERS),$(wildcard bench/*.py)); do $(BIN)/python $$each || exit 1; done
+	@for each in $(BESIDE_PEERS); do $(PEERS)/bin/python $$each || exit 1; done
 
 golden: $(VENV)/.tests  ## rewrites the golden trees for review
 	@$(BIN)/pytest -q tests/golden --rewrite-golden
@@ -57,4 +70,4 @@ storm: $(VENV)/.tests  ## the full storm figures
 	@STORM=full $(BIN)/pytest -q -m storm
 
 clean:  ## removes what the targets made
-	@rm -rf $(VENV) var/try .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(VENV)-bench var/try .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

@@ -74,7 +74,7 @@ def test_no_clock_but_the_clock() -> None:
 
 
 def test_locks_have_hashes_and_no_address() -> None:
-    for lock in (ROOT / "requirements.lock", ROOT / "tests" / "requirements.lock"):
+    for lock in (ROOT / each / "requirements.lock" for each in (".", "tests", "bench")):
         text = lock.read_text("utf-8")
         assert "://" not in text
         assert text.count("--hash=sha256:") > text.count("==")

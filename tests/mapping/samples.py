@@ -14,6 +14,18 @@ from tests.support.mapping_folder import CANONICAL
 EXAMPLES = Path(__file__).with_name("examples")
 DOCUMENTS = Path(__file__).with_name("documents")  # sections 30.1, 30.2 and 13 of the language, without date formats
 
+# A row and a form of the worked examples, as they come in.
+ROW = {
+    "referral_id": "R-1000", "referred_at": "2026-03-02 10:00", "mrn": "48213", "last_name": "Rivera",
+    "first_name": "Ana", "middle_name": "", "dob": "04/17/1989", "sex": "F", "phone": "(415) 555-0134", "email": "",
+    "priority": "U", "reason": "Would like company", "reason_code": "", "referrer_npi": "1234567893",
+    "referrer_name": "Dr. Okafor", "program": "recovery", "notes": "",
+}  # fmt: skip
+FORM = {
+    "form_id": "F-1", "patient": "p1", "completed": "2026-03-02T10:00:00-05:00", "author": "f1",
+    **{f"q{at}": at % 4 for at in range(1, 10)},
+}  # fmt: skip
+
 
 @cache
 def mappings() -> Mappings:

@@ -13,22 +13,11 @@ from peerfhir.errors import MappingFailed
 from peerfhir.fhir.model import parse
 from peerfhir.mapping.catalogue import Survey, survey
 from peerfhir.mapping.run import Result
-from tests.mapping.samples import session
+from tests.mapping.samples import FORM, ROW, session
 from tests.support.mapping_folder import CANONICAL
 
 HERE = Path(__file__).parent / "worked"
 INSTRUMENTS = Path(__file__).parents[2] / "config/instruments"
-
-ROW = {
-    "referral_id": "R-1000", "referred_at": "2026-03-02 10:00", "mrn": "48213", "last_name": "Rivera",
-    "first_name": "Ana", "middle_name": "", "dob": "04/17/1989", "sex": "F", "phone": "(415) 555-0134", "email": "",
-    "priority": "U", "reason": "Would like company", "reason_code": "", "referrer_npi": "1234567893",
-    "referrer_name": "Dr. Okafor", "program": "recovery", "notes": "",
-}  # fmt: skip
-FORM = {
-    "form_id": "F-1", "patient": "p1", "completed": "2026-03-02T10:00:00-05:00", "author": "f1",
-    **{f"q{at}": at % 4 for at in range(1, 10)},
-}  # fmt: skip
 
 
 @cache
