@@ -55,6 +55,25 @@ def test_answers_are_scored_and_thanked_for(asking):
     assert "PHQ-9: 12 of 27" in peer.open(at.removesuffix("/phq-9")).text
 
 
+def test_a_second_questionnaire_is_offered_scored_and_never_raises_what_it_does_not_watch(asking):
+    site, peer, at = asking
+    about = at.removesuffix("/phq-9")
+    assert {f"{about}/gad-7", at} <= set(peer.open(about).links)
+    page = peer.open(f"{about}/gad-7")
+    instrument = site.parts.instruments["gad-7"]
+    assert len(page.all("legend")) == len(instrument.items) == 7  # no question for the peer: nothing is watched here
+    told = peer.press(f"{about}/gad-7", answers(page, (3,) * 7))
+    assert "21 of 21" in told.text
+    page = peer.open(f"{about}/gad-7")
+    few = peer.press(f"{about}/gad-7", answers(page, (3, None, 3, 3, 3, 3, 3)))
+    assert "of 21" not in few.text
+    assert [(one.instrument_id, one.total, one.band_code, one.absent_reason) for one in kept(site, at)] == [
+        ("gad-7", 21, "severe", None), ("gad-7", None, None, "too-many-missing"),
+    ]  # fmt: skip
+    assert raised(site, at) == []
+    assert "GAD-7: 21 of 21" in peer.open(about).text
+
+
 def test_the_same_form_twice_is_once(asking):
     site, peer, at = asking
     fields = answers(peer.page)

@@ -259,7 +259,11 @@ class Walk:
         who.press(path, fields | ({"keep_between_us": "on"} if keep else {}))
 
     def phq9(self, answers: Sequence[int] = TWELVE) -> None:
-        path = f"/people/{self.person_id}/phq-9"
+        self.answer("phq-9", answers)
+
+    def answer(self, questionnaire: str, answers: Sequence[int]) -> None:
+        """Fill in a questionnaire; an answer is its place among those offered."""
+        path = f"/people/{self.person_id}/{questionnaire}"
         who = self.loop.staff(self.peer)
         page = who.open(path)
         items = [(name, offered) for name, offered in page.fields.items() if name.startswith("/") and len(offered) >= 4]
