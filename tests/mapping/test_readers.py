@@ -37,12 +37,46 @@ def test_the_records_of_a_document_are_named_by_a_path(path: str, document: byte
     assert short(f"format: json\nrecord: {path!r}\nfields: {{a: string}}", document) == found
 
 
-@pytest.mark.parametrize("path", ["a.where(b)", "a + b", "first()", "%x", "a.", "", "a[b]"])
-def test_a_path_that_is_none_is_refused_when_the_mapping_is_read(path: str) -> None:
-    assert declared(f"format: json\nrecord: {path!r}\nfields: {{a: string}}")[1] in (
-        ["error PM122 2"],
-        ["error PM100 2"],
-    )
+@pytest.mark.parametrize(
+    ("path", "document", "found"),
+    [
+        ("referrals.where(status = 'new')", b'{"referrals": [{"status": "old"}, {"status": "new"}]}', [("/referrals/1", {"status": "new"})]),
+        ("referrals.where(status = 'new')", b'{"referrals": []}', []),
+        ("people.referrals.where($index > 0)", b'{"people": [{"referrals": {"a": 1}}, {"referrals": [{"a": 2}]}]}', [("/people/1/referrals/0", {"a": 2})]),
+        ("a | b", b'{"b": {"x": 1}, "a": [{"x": 2}]}', [("/a/0", {"x": 2}), ("/b", {"x": 1})]),
+        ("first()", b'[{"x": 1}, {"x": 2}]', [("/0", {"x": 1})]), ("a[b]", b'{"a": [{"x": 1}, {"x": 2}], "b": 1}', [("/a/1", {"x": 2})]),
+        ("descendants().where(kind = 'referral')", b'{"a/b": {"kind": "referral"}, "c": [[{"d": {"kind": "referral"}}]]}', [("/a~1b", {"kind": "referral"}), ("/c/0/0/d", {"kind": "referral"})]),
+        ("Person.where(x > 1)", b'{"Person": [{"x": 1.5}, {"x": 1}]}', [("/Person/0", {"x": Decimal("1.5")})]),
+        ("a.x.where($this > 1)", b'{"a": [{"x": 1}, {"x": 2}]}', [("/", 2)]), ("%resource.a.tail()", b'{"a": [{"x": 1}, {"x": 2}]}', [("/a/1", {"x": 2})]),
+    ],
+)  # fmt: skip
+def test_the_records_of_a_document_are_what_an_expression_gives(path: str, document: bytes, found: Any) -> None:
+    assert short(f'format: json\nrecord: "{path}"\nfields: {{a: string}}', document) == found
+
+
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        ("a.count()", "PM120"), ("a.exists()", "PM120"), ("'x'", "PM120"), ("{}", "PM120"), ("%x", "PM110"), ("a.", "PM100"), ("", "PM100"),
+        ("a.where(today() > b)", "PM122"), ("a.frob()", "PM122"), ("a.where('x')", "PM126"), ("a.translate('m')", "PM130"),
+    ],
+)  # fmt: skip
+def test_an_expression_that_gives_no_objects_is_refused_when_the_mapping_is_read(path: str, rule: str) -> None:
+    assert declared(f'format: json\nrecord: "{path}"\nfields: {{a: string}}')[1] == [f"error {rule} 2"]
+
+
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [
+        ("a.b.where(c)", b'{"a": {"c": 1}}'),
+        ("a.where(b > 1)", b'{"a": [{"b": "x"}]}'),
+        ("a.single()", b'{"a": [{}, {}]}'),
+    ],
+)
+def test_a_document_that_the_expression_does_not_fit_is_refused(path: str, document: bytes) -> None:
+    with pytest.raises(InputRefused) as refused:
+        raws(f"format: json\nrecord: {path!r}\nfields: {{a: string}}", document)
+    assert refused.value.rule in ("PM700", "PM712")
 
 
 @pytest.mark.parametrize(
@@ -99,6 +133,7 @@ def test_an_empty_input_of_lines_has_no_records() -> None:
     st.sampled_from(
         [
             JSON,
+            "format: json\nrecord: descendants().where(a > 0) | $this.a\nfields: {a: string}",
             LINES,
             FORM,
             "format: csv\nfields: {a: string}",

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from peerfhir.errors import BadBody, BodyTooLarge, MappingFailed
 from peerfhir.fhir import reader
+from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 
 if TYPE_CHECKING:
     from peerfhir.mapping.source import Source
@@ -118,9 +119,12 @@ def _document(source: Source, stream: IO[bytes]) -> Iterator[Raw]:
         yield Raw("/", document)
         return
     count = 0
-    for pointer, value in source.record.found(document):
-        count += 1
-        yield Raw(pointer, value)
+    try:
+        for pointer, value in source.record.found(document):
+            count += 1
+            yield Raw(pointer, value)
+    except EvaluationProblem as problem:
+        raise InputRefused(problem.rule, f"its records cannot be found: {problem.what}") from None
     if not count and not source.record.there(document):
         raise InputRefused("PM700", "the document has nothing where its records are declared")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from peerfhir.config import Node
 from peerfhir.fhir.fhirpath.parser import Expression, Index, Literal, Member, Special, parse
@@ -30,21 +30,22 @@ class RecordPath:
 
     def found(self, document: Json) -> Iterator[tuple[str, Json]]:
         """JSON pointer and value of each record, in order; the items of lists one by one."""
-        here = list(_items("", document))
+        here = list(items("", document))
         for step in self.steps:
             if isinstance(step, int):
                 here = here[step : step + 1]
                 continue
             objects = [(at, value) for at, value in here if isinstance(value, dict) and step in value]
-            here = [one for at, value in objects for one in _items(f"{at}/{_escaped(step)}", value[step])]
+            here = [one for at, value in objects for one in items(f"{at}/{_escaped(step)}", value[step])]
         for at, value in here:
             yield at or "/", value
 
 
-def _items(pointer: str, value: Json) -> Iterator[tuple[str, Json]]:
+def items(pointer: str, value: Json) -> Iterator[tuple[str, Json]]:
+    """A value, or the items of a list and of the lists in it, each with its pointer; null is nothing."""
     if isinstance(value, list):
         for at, one in enumerate(value):
-            yield from _items(f"{pointer}/{at}", one)
+            yield from items(f"{pointer}/{at}", one)
     elif value is not None:
         yield pointer, value
 
@@ -53,21 +54,43 @@ def _escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def read_path(node: Node, problems: Problems) -> RecordPath | None:
-    """The path of `record:`, or None after noting why it is none."""
+class Records(Protocol):
+    """Where the records of a document are."""
+
+    def there(self, document: Json) -> bool:
+        """Whether the document has the place at all."""
+        ...
+
+    def found(self, document: Json) -> Iterator[tuple[str, Json]]:
+        """JSON pointer and value of each record. Raises EvaluationProblem."""
+        ...
+
+
+def read_path(node: Node, problems: Problems) -> Records | None:
+    """What `record:` says: a path, or any other expression; None after noting what is wrong with it."""
+    text = str(node.raw).removeprefix("=").strip()
     try:
-        return RecordPath(tuple(_steps(parse(str(node.raw).removeprefix("=").strip()))))
+        tree = parse(text)
+        try:
+            return RecordPath(tuple(steps_of(tree)))
+        except ExpressionProblem:
+            from peerfhir.mapping.record_query import query  # the whole of FHIRPath, for the few that need it
+
+            return query(text)
     except ExpressionProblem as problem:
         problems.add(node.mark, problem.rule, "source.record", problem.what, problem.hint)
         return None
 
 
-def _steps(tree: Expression) -> list[str | int]:
+def steps_of(tree: Expression) -> list[str | int]:
+    """The steps of a plain path.
+
+    Raises  ExpressionProblem PM122 for any other expression
+    """
     if isinstance(tree, Special) and tree.name.endswith("this"):
         return []
     if isinstance(tree, Member):
-        return [*(_steps(tree.base) if tree.base is not None else []), tree.name]
+        return [*(steps_of(tree.base) if tree.base is not None else []), tree.name]
     if isinstance(tree, Index) and isinstance(tree.index, Literal) and type(tree.index.value) is int:
-        return [*_steps(tree.base), tree.index.value]
-    what = "the records of a document are named by a path: data.referrals, or $this for a list"
-    raise ExpressionProblem("PM122", getattr(tree, "offset", 0), what)
+        return [*steps_of(tree.base), tree.index.value]
+    raise ExpressionProblem("PM122", getattr(tree, "offset", 0), "this is more than a path")

@@ -12,7 +12,7 @@ from peerfhir.mapping.cells import check_value
 from peerfhir.mapping.document import ID, keys
 from peerfhir.mapping.fields import Declarations, Field, Fields
 from peerfhir.mapping.problems import Problems
-from peerfhir.mapping.record_path import RecordPath, read_path
+from peerfhir.mapping.record_path import Records, read_path
 from peerfhir.mapping.records import RecordReader
 from peerfhir.mapping.zones import Unfit
 
@@ -54,7 +54,7 @@ class Source:
     refuse: bool = False
     type: str = ""
     unknown: str = "warn"
-    record: RecordPath | None = None
+    record: Records | None = None
     encoding: str = "utf-8"
     delimiter: str = ","
     quote: str = '"'
@@ -182,7 +182,7 @@ class _Reader:
             return frozenset()
         return frozenset(one.raw for one in node.value)
 
-    def _path(self) -> RecordPath | None:
+    def _path(self) -> Records | None:
         node = self._given.get("record")
         return None if node is None else read_path(node, self._problems)
 
