@@ -11,6 +11,7 @@ from peerfhir.fhir import compartments
 from peerfhir.fhir.capability import INTERACTIONS, build
 from peerfhir.fhir.parameters import PARAMETERS
 from peerfhir.fhir.reader import Json, read
+from peerfhir.fhir.routes import Offered
 from peerfhir.fhir.store import metadata
 from peerfhir.records.database import open_engine
 from tests.support.fhir import Server
@@ -101,6 +102,59 @@ def test_what_is_stated_is_served_and_what_is_served_is_stated(server: Server, s
     kinds = {one["code"] for one in statement["rest"][0]["interaction"]}
     for kind in ("transaction", "batch", "collection"):
         assert (server.ask("POST", "", {"resourceType": "Bundle", "type": kind}).status == 200) == (kind in kinds)
+
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+def _addresses(one: Json) -> dict[str, set[str]]:
+    """Address -> the methods that a statement's resource promises for it."""
+    kind, codes = one["type"], {each["code"] for each in one["interaction"]}
+    whole = {"search-type": "GET", "create": "POST"}
+    single = {"read": "GET", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
+    found = {
+        kind: {method for code, method in whole.items() if code in codes} | ({"PUT"} if one["conditionalUpdate"] else set()),
+        f"{kind}/_search": {"POST"} if "search-type" in codes else set(),
+        f"{kind}/_history": {"GET"} if "history-type" in codes else set(),
+        f"{kind}/x": {method for code, method in single.items() if code in codes},
+        f"{kind}/x/_history": {"GET"} if "history-instance" in codes else set(),
+        f"{kind}/x/_history/1": {"GET"} if "vread" in codes else set(),
+        f"{kind}/$validate": {"POST"}, f"{kind}/x/$validate": {"POST"},
+    }  # fmt: skip
+    if any(each["name"] == "everything" for each in one["operation"]):
+        found[f"{kind}/x/$everything"] = {"GET"}
+    if kind in compartments.PATIENT:
+        found[f"Patient/x/{kind}"] = {"GET"} if "search-type" in codes else set()
+    return found
+
+
+SMALL = {"Task": ("read", "update"), "Patient": ("read", "search-type"), "Group": ("create", "history-type"),
+         "Consent": ("create", "update", "vread", "patch")}  # fmt: skip
+OFFERS = {
+    "everything": Offered(),
+    "nothing deleted": Offered({kind: INTERACTIONS if kind != "Task" else INTERACTIONS[:4] for kind in PARAMETERS}),
+    "little": Offered(SMALL, conditional=False, transactions=False),
+}
+
+
+@pytest.mark.parametrize("offered", OFFERS.values(), ids=OFFERS)
+def test_every_address_takes_what_is_stated_and_a_405_says_so(shared: Engine, offered: Offered) -> None:
+    said = build("X", offered.types, conditional_create=offered.conditional, transactions=offered.transactions)
+    server = Server(shared, offered=offered)
+    asked = 0
+    wanted = {"metadata": {"GET"}, "": {"POST"} if offered.transactions else set()}
+    for one in said["rest"][0]["resource"]:
+        wanted |= _addresses(one)
+    for path, methods in wanted.items():
+        takes = methods | ({"HEAD"} if "GET" in methods else set())
+        allow = ", ".join(one for one in (*_METHODS, "OPTIONS") if one in takes or one == "OPTIONS")
+        assert server.rest.allow(path) == allow, path
+        for method in (*_METHODS, "TRACE"):
+            reply = server.ask(method, path)
+            assert (reply.status == 405) == (method not in takes), (method, path, reply)
+            assert reply.headers.get("Allow") == (allow if reply.status == 405 else None), (method, path)
+            asked += 1
+    print(f"{asked} pairs of a method and an address")
 
 
 def test_each_parameter_is_stated_exactly_where_it_is_understood(server: Server, statement: Json) -> None:

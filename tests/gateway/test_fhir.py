@@ -431,3 +431,22 @@ def test_metadata_is_open_and_says_who_may_come_in(app):
     assert answer.status_code == 200
     assert "SMART-on-FHIR" in answer.text
     assert app.test_client().get("/fhir/metadata").data == answer.data
+
+
+@one_database
+def test_what_is_never_deleted_says_so_and_what_it_takes_instead(hospital):
+    answer = hospital.web.delete("/fhir/Task/x", headers=hospital.headers())
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, PUT, PATCH, OPTIONS")
+    assert hospital.web.options("/fhir/Task/x").headers["Allow"] == answer.headers["Allow"]
+    stated = {one["type"]: one for one in hospital.get("/fhir/metadata").json["rest"][0]["resource"]}
+    assert "delete" not in {one["code"] for one in stated["Task"]["interaction"]}
+    assert hospital.web.options("/fhir/Patient/x").headers["Allow"] == "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"
+    whole = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [{"request": {"method": "DELETE", "url": "Task/x"}}],
+    }
+    refused = hospital.post("/fhir", whole)
+    assert (refused.status_code, "Allow" in refused.headers) == (422, False)
+    (issue,) = refused.json["issue"]
+    assert (issue["code"], issue["expression"]) == ("not-supported", ["Bundle.entry[0].request.method"])

@@ -65,9 +65,21 @@ def test_everything_but_metadata_needs_a_token(client: FlaskClient) -> None:
 def test_a_method_that_is_not_offered_is_an_outcome(client: FlaskClient) -> None:
     reply = client.delete("/fhir/Patient", headers=AUTH)
     assert reply.status_code == 405
-    assert reply.headers["Allow"] == "GET, POST, PUT"
+    assert reply.headers["Allow"] == "GET, HEAD, POST, PUT, OPTIONS"
     assert reply.json["resourceType"] == "OperationOutcome"
-    assert client.post("/fhir/Patient/1", json={}, headers=AUTH).headers["Allow"] == "GET, PUT, PATCH, DELETE"
+    wanted = "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"
+    assert client.post("/fhir/Patient/1", json={}, headers=AUTH).headers["Allow"] == wanted
+
+
+def test_a_method_nobody_has_heard_of_is_told_what_the_address_takes(client: FlaskClient) -> None:
+    for path, allow in (("Patient/1", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"), ("metadata", "GET, HEAD, OPTIONS"),
+                        ("", "POST, OPTIONS")):  # fmt: skip
+        for method in ("TRACE", "PROPFIND", "BREW"):
+            reply = client.open(f"/fhir/{path}", method=method, headers=AUTH)
+            assert (reply.status_code, reply.headers["Allow"]) == (405, allow)
+            assert reply.json["resourceType"] == "OperationOutcome"
+    assert client.open("/fhir/Patient/1", method="BREW").status_code == 401
+    assert client.open("/fhir/Nothing/1", method="BREW", headers=AUTH).status_code == 404
 
 
 def test_a_body_that_is_no_json_names_its_line(client: FlaskClient) -> None:

@@ -263,8 +263,10 @@ def test_scopes_are_asked_before_a_body_is_read(house: tuple[Flask, Engine, Held
 
 def test_other_methods_say_which_are_served(partner: doors.Speaker) -> None:
     for method, path, allowed in (
-        ("GET", "/fhir/StructureMap/$transform", "POST"), ("PUT", "/fhir/ConceptMap/$translate", "GET, POST"),
-        ("DELETE", "/fhir/StructureMap/note", "GET"),
+        ("GET", "/fhir/StructureMap/$transform", "POST, OPTIONS"),
+        ("PUT", "/fhir/ConceptMap/$translate", "GET, HEAD, POST, OPTIONS"),
+        ("DELETE", "/fhir/StructureMap/note", "GET, HEAD, OPTIONS"),
+        ("BREW", "/fhir/StructureMap/note", "GET, HEAD, OPTIONS"),
     ):  # fmt: skip
         answer = partner.web.open(path, method=method, headers=partner.headers())
         assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from hashlib import sha256
 
 from peerfhir.errors import BadRequest, Fault, InvalidResource, MethodNotAllowed, NotFound
-from peerfhir.fhir import batch, compartments, preferences, transaction, validation
+from peerfhir.fhir import batch, preferences, transaction, validation
 from peerfhir.fhir.bundle import Entry
 from peerfhir.fhir.calls import Call, Reply
 from peerfhir.fhir.everything import everything
 from peerfhir.fhir.history import history
 from peerfhir.fhir.issues import Finding, outcome, outcome_of
-from peerfhir.fhir.parameters import PARAMETERS
 from peerfhir.fhir.preferences import FHIR_JSON, Preferences, is_known
 from peerfhir.fhir.reader import Json
+from peerfhir.fhir.routes import Offered
 from peerfhir.fhir.search import parse
 from peerfhir.fhir.searchset import searchset
 from peerfhir.fhir.stored import Stored
 from peerfhir.fhir.subset import part_of
 from peerfhir.fhir.validate import validate as judge
 from peerfhir.fhir.writer import write
-from peerfhir.fhir.writes import Change, Session, at, carry_out
+from peerfhir.fhir.writes import Change, Session, carry_out
 
 __all__ = ["Call", "Change", "Reply", "Rest", "Session"]
-
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
-_NAME = re.compile(r"[A-Z][A-Za-z]{1,63}")
 
 
 def _arriving(resource: Json, profiles: Sequence[str] = ()) -> Sequence[Finding]:
@@ -44,6 +41,7 @@ class Rest:
     validate    everything that speaks against a resource; asked before a transaction opens. For $validate with
                 `profiles=` too, addresses to hold it against
     admit       asked before a body is judged: raises when the caller may not do this to this type at all
+    offered     what the capability states; every other method or address is refused
     """
 
     def __init__(
@@ -53,20 +51,22 @@ class Rest:
         *,
         validate: Callable[..., Sequence[Finding]] = _arriving,
         admit: Callable[[Call, str, str], None] | None = None,
-        conditional_create: bool = True,
-        transactions: bool = True,
+        offered: Offered | None = None,
     ) -> None:
         self._open = open
         self._capability = capability
         self._validate = validate
         self._admit = admit
-        self._conditional_create = conditional_create
-        self._transactions = transactions
+        self._offered = offered or Offered()
 
     def answer(self, call: Call) -> Reply:
         """The answer to one call. Never raises: every fault is an OperationOutcome, and says nothing of a value."""
         try:
             return self._answer(call)
+        except MethodNotAllowed as fault:
+            said = refusal(fault)
+            said.headers["Allow"] = self.allow(call.path)
+            return said
         except Fault as fault:
             return refusal(fault)
         except Exception as err:
@@ -78,61 +78,48 @@ class Rest:
             logging.getLogger(__name__).error("surprise kind=%s at=%s", type(err).__name__, line)
             return refusal(Fault("Something went wrong here. The request id helps to find it."))
 
+    def allow(self, path: str) -> str:
+        """The methods of an address as Allow says them (RFC 9110, 10.2.1)."""
+        try:
+            return ", ".join(self._offered.methods(_parts(path)))
+        except NotFound:
+            return "OPTIONS"
+
     def _answer(self, call: Call) -> Reply:
         preferences.check_acceptable(call.headers, call.query)
-        parts = [part for part in call.path.split("/") if part]
+        parts = _parts(call.path)
+        if not self._offered.takes(call.method, parts):
+            raise MethodNotAllowed(advice=f"This address takes {self.allow(call.path)}.")
         method = "GET" if call.method == "HEAD" else call.method
         if not parts:
-            _only(method, "POST")
             return self._bundle(call)
         if parts == ["metadata"]:
-            _only(method, "GET")
             return self._metadata(call)
-        if parts[0] not in PARAMETERS:
-            known = bool(_NAME.fullmatch(parts[0]))
-            raise NotFound("This resource type is not served here." if known else "There is no such address here.")
         if len(parts) > 1 and not parts[1].startswith(("_", "$")):
             return self._of_one(call, method, parts[0], parts[1], parts[2:])
         return self._of_type(call, method, parts[0], parts[1:])
 
     def _of_type(self, call: Call, method: str, name: str, rest: list[str]) -> Reply:
-        if not rest:
-            _only(method, "GET", "POST", "PUT")
-            if method == "GET":
-                return self._search(call, name)
-            return self._create(call, name) if method == "POST" else self._update(call, name, None)
-        if rest == ["_search"]:
-            _only(method, "POST")
-            return self._search(call, name)
         if rest == ["_history"]:
-            _only(method, "GET")
             return self._history(call, name, None)
         if rest == ["$validate"]:
-            _only(method, "POST")
             return self._validate_only(call, name, None)
-        raise NotFound("There is no such address here.")
+        if method == "GET" or rest:
+            return self._search(call, name)
+        return self._create(call, name) if method == "POST" else self._update(call, name, None)
 
     def _of_one(self, call: Call, method: str, name: str, resource_id: str, rest: list[str]) -> Reply:
-        if not _ID.fullmatch(resource_id):
-            raise NotFound("There is no such address here.")
         if not rest:
-            _only(method, "GET", "PUT", "PATCH", "DELETE")
             return _BY_METHOD[method](self, call, name, resource_id)
-        if rest[0] == "_history" and len(rest) <= 2:
-            _only(method, "GET")
+        if rest[0] == "_history":
             return self._read(call, name, resource_id, rest[1]) if rest[1:] else self._history(call, name, resource_id)
         if rest == ["$validate"]:
-            _only(method, "POST")
             return self._validate_only(call, name, resource_id)
-        if name == "Patient" and rest == ["$everything"]:
-            _only(method, "GET")
+        if rest == ["$everything"]:
             with self._open(call, False) as session:
                 found = everything(session, resource_id, call.query, call.base)
             return _json(200, found)
-        if name == "Patient" and len(rest) == 1 and rest[0] in compartments.PATIENT:
-            _only(method, "GET")
-            return self._search(call, rest[0], patient=resource_id)
-        raise NotFound("There is no such address here.")
+        return self._search(call, rest[0], patient=resource_id)
 
     # reading
 
@@ -187,8 +174,8 @@ class Rest:
     # writing
 
     def _create(self, call: Call, name: str) -> Reply:
-        condition = call.headers.get("if-none-exist") if self._conditional_create else None
-        if self._conditional_create:
+        condition = call.headers.get("if-none-exist") if self._offered.conditional else None
+        if self._offered.conditional:
             # fhirpy's get_or_create says the condition there; taking it as a plain create would double the resource
             condition = condition or _meant(call.query) or None
         self._check_body(call, "create", name)
@@ -197,7 +184,7 @@ class Rest:
 
     def _update(self, call: Call, name: str, resource_id: str | None) -> Reply:
         query = _meant(call.query)
-        if bool(query) == (resource_id is not None) or (query and not self._conditional_create):
+        if bool(query) == (resource_id is not None) or (query and not self._offered.conditional):
             raise BadRequest("A PUT goes to Type/id, or to Type with a search that finds one.")
         self._check_body(call, "update", name)
         if resource_id is not None and call.body.get("id") != resource_id:
@@ -260,8 +247,6 @@ class Rest:
 
     def _bundle(self, call: Call) -> Reply:
         kind = transaction.kind_of(call.body)
-        if not self._transactions:
-            raise MethodNotAllowed("This server takes no transactions.")
         if kind == "batch":
             self._refuse_invalid(batch.shell(call.body))
             return _json(200, batch.run(call.body, call, self.answer))
@@ -269,8 +254,7 @@ class Rest:
         entries = transaction.entries_of(call.body, call.base)
         if self._admit:
             for entry in entries:
-                with at(entry, "request.method"):
-                    self._admit(call, transaction.interaction_of(entry), entry.type)
+                transaction.may(partial(self._admit, call), entry)
         whole = preferences.of(call.headers).returns == "representation"
         with self._open(call, any(one.method != "GET" for one in entries)) as session:
             body, changes = transaction.run(session, entries, call.base, self._refuse_invalid, whole=whole)
@@ -287,25 +271,13 @@ _BY_METHOD: Mapping[str, Callable[[Rest, Call, str, str], Reply]] = {
 }
 
 
-class _NotOffered(MethodNotAllowed):
-    """This address does not take this method."""
-
-    def __init__(self, offered: tuple[str, ...]) -> None:
-        super().__init__(advice=f"It takes {' and '.join(offered)}.")
-        self.allow = ", ".join(offered)
-
-
 def refusal(fault: Fault) -> Reply:
     """The answer to a fault: its status, and an OperationOutcome."""
-    headers = {"Content-Type": FHIR_JSON}
-    if isinstance(fault, _NotOffered):
-        headers["Allow"] = fault.allow
-    return Reply(fault.status, headers, write(outcome_of(fault)))
+    return Reply(fault.status, {"Content-Type": FHIR_JSON}, write(outcome_of(fault)))
 
 
-def _only(method: str, *offered: str) -> None:
-    if method not in offered:
-        raise _NotOffered(offered)
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part]
 
 
 def _meant(query: str) -> str:

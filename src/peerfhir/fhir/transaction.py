@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from peerfhir.errors import BadRequest, InvalidResource
+from peerfhir.errors import BadRequest, InvalidResource, MethodNotAllowed
 from peerfhir.fhir import bundle
 from peerfhir.fhir.bundle import Entry
 from peerfhir.fhir.issues import Finding
@@ -57,6 +57,19 @@ def interaction_of(entry: Entry) -> str:
     return _INTERACTIONS[entry.method]
 
 
+def may(ask: Callable[[str, str], None], entry: Entry) -> None:
+    """Ask whether an entry may be carried out at all.
+
+    Raises  what `ask` raises; for what is not offered InvalidResource, because the Bundle's own address takes a POST
+    """
+    place = f"{entry.place}.request.method"
+    try:
+        with at(entry, "request.method"):
+            ask(interaction_of(entry), entry.type)
+    except MethodNotAllowed as fault:
+        raise InvalidResource((Finding("error", "not-supported", place, fault.what),)) from fault
+
+
 def run(
     session: Session, entries: Sequence[Entry], base: str, check: Check, *, whole: bool
 ) -> tuple[Json, list[Change]]:
@@ -67,8 +80,7 @@ def run(
     Raises  any Fault, its place inside the entry that caused it; the caller rolls back
     """
     for entry in entries:
-        with at(entry, "request.method"):
-            session.may(interaction_of(entry), entry.type)
+        may(session.may, entry)
     writes = [one for one in bundle.in_order(entries) if one.method != "GET"]
     written = carry_out(session, writes, base, check)
     answers = {one.entry.place: _written(one, whole) for one in written}

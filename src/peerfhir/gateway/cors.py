@@ -7,7 +7,6 @@ from collections.abc import Collection
 
 from flask import Request, Response
 
-_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 _EXPOSED = "ETag, Location, Last-Modified, Content-Location, Retry-After, X-Request-Id"
 _HEADERS = (
     "Authorization, Content-Type, Accept, If-Match, If-None-Match, If-None-Exist, If-Modified-Since, Prefer, "
@@ -16,15 +15,18 @@ _HEADERS = (
 _NAMES = re.compile(r"[A-Za-z0-9\-]{1,40}(?:, ?[A-Za-z0-9\-]{1,40}){0,30}", re.ASCII)
 
 
-def preflight(request: Request, origins: Collection[str]) -> Response:
-    """The answer to OPTIONS, which asks for no token: a browser sends none with it."""
+def preflight(request: Request, origins: Collection[str], allow: str) -> Response:
+    """The answer to OPTIONS, which asks for no token: a browser sends none with it.
+
+    allow  the methods of this address
+    """
     response = Response(status=204)
     del response.headers["Content-Type"]
-    response.headers["Allow"] = _METHODS
+    response.headers["Allow"] = allow
     if _is_allowed(request, origins):
         shared(response, request, origins)
         asked = request.headers.get("Access-Control-Request-Headers", "")
-        response.headers["Access-Control-Allow-Methods"] = _METHODS
+        response.headers["Access-Control-Allow-Methods"] = allow
         # clients have headers of their own, which are ignored here; refusing them would refuse the client
         response.headers["Access-Control-Allow-Headers"] = asked if _NAMES.fullmatch(asked) else _HEADERS
         response.headers["Access-Control-Max-Age"] = "600"

@@ -21,6 +21,7 @@ from peerfhir.fhir.parameters import PARAMETERS
 from peerfhir.fhir.prepared import Prepared, among
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.rest import Call, Change, Rest
+from peerfhir.fhir.routes import Offered
 from peerfhir.fhir.search import Query
 from peerfhir.fhir.store import Store
 from peerfhir.fhir.stored import Page, Stored
@@ -51,7 +52,7 @@ _RELATIVE = re.compile(r"[A-Z][A-Za-z]{1,40}/[A-Za-z0-9.-]{1,64}")
 def create_fhir(own: Parts) -> Blueprint:
     """The blueprint of our own FHIR API."""
     desk = _Desk(own)
-    api = Rest(desk.open, desk.capability, admit=desk.admit)
+    api = Rest(desk.open, desk.capability, admit=desk.admit, offered=Offered(_offers()))
     mounted = rest.mount("fhir", "/fhir", api, lambda: door.caller(request), base=f"{own.settings.base_url}/fhir",
                          origins=own.settings.cors_origins)  # fmt: skip
     return transforms.add(mounted, own)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Any
 
-from flask import Blueprint, Request, Response, g, request
+from flask import Blueprint, Request, Response, current_app, g, request
+from werkzeug.exceptions import MethodNotAllowed
 
 from peerfhir.errors import Fault
 from peerfhir.fhir.rest import Call, Rest
@@ -37,7 +39,7 @@ def mount(
 
     def serve(path: str = "") -> Response:
         if request.method == "OPTIONS":
-            return cors.preflight(request, origins)
+            return cors.preflight(request, origins, rest.allow(path))
         try:
             below = path.strip("/")
             g.fhir_caller = None if below == "metadata" else authenticate()
@@ -47,6 +49,17 @@ def mount(
             return cors.shared(fault_response(fault, request), request, origins)
         return cors.shared(reply(rest.answer(call)), request, origins)
 
+    def other() -> Any:
+        """A method that no route knows goes where the others go, and is told what the address takes."""
+        if not isinstance(request.routing_exception, MethodNotAllowed):
+            return None
+        adapter = current_app.create_url_adapter(request)
+        if adapter is None or not f"{request.path}/".startswith(f"{url_prefix}/"):
+            return None
+        endpoint, values = adapter.match(method="GET")
+        return current_app.view_functions[endpoint](**values)
+
+    blueprint.before_app_request(other)
     for rule in ("", "/", "/<path:path>"):
         blueprint.add_url_rule(rule, "serve", serve, methods=_METHODS, strict_slashes=False)
     return blueprint

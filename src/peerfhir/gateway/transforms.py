@@ -45,13 +45,13 @@ def add(blueprint: Blueprint, own: Parts) -> Blueprint:
     served = _Served(own)
     for kind, name, view, methods in (
         ("StructureMap", "transform", served.transform, ("POST",)),
-        ("ConceptMap", "translate", served.translate, ("GET", "POST")),
+        ("ConceptMap", "translate", served.translate, ("GET", "HEAD", "POST")),
     ):
         serve = _guarded(own, kind, view, methods)
         blueprint.add_url_rule(f"/{kind}/${name}", name, serve, methods=_METHODS)
         blueprint.add_url_rule(f"/{kind}/<map_id>/${name}", f"{name}_one", serve, methods=_METHODS)
     for kind, read in (("StructureMap", served.structure_map), ("ConceptMap", served.concept_map)):
-        blueprint.add_url_rule(f"/{kind}/<map_id>", kind, _guarded(own, kind, read, ("GET",)), methods=_METHODS)
+        blueprint.add_url_rule(f"/{kind}/<map_id>", kind, _guarded(own, kind, read, ("GET", "HEAD")), methods=_METHODS)
     return blueprint
 
 
@@ -70,19 +70,20 @@ def stated(statement: Json) -> Json:
 def _guarded(own: Parts, kind: str, view: Callable[[str], Json], methods: tuple[str, ...]) -> Callable[..., Response]:
     """Caller and scope before any byte of a body; every refusal is an OperationOutcome."""
     origins = own.settings.cors_origins
+    allow = ", ".join([*methods, "OPTIONS"])
 
     def serve(map_id: str = "") -> Response:
         if request.method == "OPTIONS":
-            return cors.preflight(request, origins)
+            return cors.preflight(request, origins, allow)
         try:
             caller = door.caller(request)
             g.fhir_caller = caller
             _check_scope(own, caller, kind)
             headers = {name.lower(): value for name, value in request.headers.items()}
             preferences.check_acceptable(headers, _query())
-            if request.method not in methods and not (request.method == "HEAD" and "GET" in methods):
+            if request.method not in methods:
                 refused = fault_response(MethodNotAllowed(), request)
-                refused.headers["Allow"] = ", ".join(methods)
+                refused.headers["Allow"] = allow
                 return cors.shared(refused, request, origins)
             answer = reply(Reply(200, {"Content-Type": FHIR_JSON}, write(view(map_id))))
         except Fault as fault:

@@ -12,6 +12,7 @@ from flask import Flask, Response, redirect, render_template, request
 from peerfhir.errors import Fault, Forbidden, NotFound, Unauthenticated
 from peerfhir.fhir import capability
 from peerfhir.fhir.rest import Call, Rest, Session
+from peerfhir.fhir.routes import Offered
 from peerfhir.fhir.writer import indented, write
 from peerfhir.gateway import answer, body
 from peerfhir.gateway.rest import mount
@@ -82,8 +83,7 @@ def _fhir(app: Flask, hospital: Hospital) -> None:
         session,
         statement,
         admit=admit,
-        conditional_create=mood.conditional_create,
-        transactions=mood.transactions,
+        offered=Offered(mood.offers, mood.conditional_create, mood.transactions),
     )
     app.register_blueprint(mount("fhir", "/fhir", rest, authenticate, f"{hospital.practice.base_url}/fhir"))
 
