@@ -113,13 +113,14 @@ def _bundle(resource: Object) -> Broken:
         yield ".total", "A total stands only in a searchset or a history (bdl-1)."
     seen: set[Any] = set()
     for at, one in enumerate(entries):
-        place = f".entry[{at}]"
-        yield from ((place + part, text) for part, text in _entry(one, kind))
+        for part, text in _entry(one, kind):
+            yield f".entry[{at}]{part}", text
         url = one.get("fullUrl")
-        key = (url, str(meta_of(one.get("resource", {})).get("versionId")))
-        if url is not None and kind != "history" and key in seen:
-            yield f"{place}.fullUrl", "Another entry has the same fullUrl (bdl-7)."
-        seen.add(key)
+        if url is not None and kind != "history":
+            key = (url, str(meta_of(one.get("resource", {})).get("versionId")))
+            if key in seen:
+                yield f".entry[{at}].fullUrl", "Another entry has the same fullUrl (bdl-7)."
+            seen.add(key)
     first = entries[0].get("resource", {}).get("resourceType") if entries else None
     if kind == "document":
         identifier = resource.get("identifier", {})

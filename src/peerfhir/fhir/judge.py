@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from peerfhir.fhir import invariants, references, referral, scan, terms
-from peerfhir.fhir.constraints import Constraint
 from peerfhir.fhir.issues import Finding
 from peerfhir.fhir.nesting import nested, without
 from peerfhir.fhir.pathrules import PathRules
@@ -21,6 +20,8 @@ from peerfhir.fhir.targets import Targets
 MAX_FINDINGS = 200
 _MAX_DEPTH = 80
 _RANKS = {"fatal": 0, "error": 1, "warning": 2, "information": 3}
+_NONE: frozenset[str] = frozenset()
+_HOLDERS = ("Bundle", "Parameters")  # what holds resources beside contained ones
 _WELL_BUILT = frozenset({"structure", "value", "too-costly"})  # codes of what the invariants could not read
 
 
@@ -35,6 +36,7 @@ class _Asked:
     found: list[Finding] = field(default_factory=list)
     full_urls: frozenset[str] | None = None
     targets: Targets | None = None
+    met: dict[tuple[int, str], bool] = field(default_factory=dict)  # whether a resource here is of a profile
     systems: set[str] = field(default_factory=set)  # code systems that were said not to be at hand
 
 
@@ -45,7 +47,7 @@ class Judge:
         self.base = base
         self.profiles = profiles or Profiles(base)
         self._shelves = Shelves(base, self.profiles)
-        self._rules = PathRules(self.profiles.terminology)
+        self._rules = PathRules(self.profiles.terminology, self.profiles.constraints)
         self._extended = frozenset(url for url in self.profiles.extensions if self.profiles.constraints(url))
         self._has_constraints = any(self.profiles.constraints(url) for url in self.profiles.urls())
 
@@ -100,54 +102,61 @@ class Judge:
         if depth > _MAX_DEPTH:
             found.append(Finding("error", "too-costly", path, "This is nested deeper than can be judged."))
             return
-        if len(found) > MAX_FINDINGS and sum(one.severity == "error" for one in found) > MAX_FINDINGS:
+        before = len(found)
+        if before > MAX_FINDINGS and sum(one.severity == "error" for one in found) > MAX_FINDINGS:
             return  # refused already, with more errors than anybody reads
-        inner = nested(resource, path)
+        inner = nested(resource, path) if name in _HOLDERS or "contained" in resource else []
         shell = without(resource) if inner else resource
         if name == "Bundle" and depth == 0 and asked.at_door:
             asked.full_urls = _full_urls(shell)
-        before = len(found)
-        passed = self._of_others(also, name) if name == "Bundle" else ()
-        claims = self._claimed(resource, path, tuple(url for url in also if url not in passed), found)
+        passed = self._of_others(also, name) if also and name == "Bundle" else ()
+        own = tuple(url for url in also if url not in passed) if passed else also
+        claims = self._claimed(resource, path, own, found)
         compiled = self._shelves.of(name)
         # a profile may say something of the resources inside as well: then the schema is given them too
         named = dict.fromkeys(claims, resource) if claims else {name: shell}
         try:
-            is_valid = compiled.is_valid(named)
+            is_valid = _is_met(resource, claims, asked.met) or compiled.is_valid(named)
             if not is_valid:
                 found += compiled.findings(named, path, strict=asked.strict)
         except (ValueError, TypeError, RecursionError):  # the engine's own limit of depth, or what no JSON can hold
             found.append(Finding("error", "too-costly", path, "This is nested deeper than can be judged."))
             return
         # the invariants read lists, objects and texts where R4 has them: what is built otherwise is mended first
-        codes = set() if is_valid else {one.code for one in found[before:] if one.severity == "error"}
+        codes = _NONE if is_valid else {one.code for one in found[before:] if one.severity == "error"}
         if not codes & _WELL_BUILT:
             is_contained = depth > 0 and path.endswith("]")  # entries and parameters end in a name
-            is_extended = self._beside(resource, shell, path, asked, is_contained=is_contained)
-            if self._has_constraints and (claims or is_extended):
-                self._by_path(resource, claims, path, asked, is_extended=is_extended)
+            seen = self._beside(resource, shell, path, asked, is_contained=is_contained)
+            if self._has_constraints and (claims or seen is None or scan.EXTENDED in seen):
+                self._by_path(resource, claims, path, asked, seen)
         if "structure" not in codes:
             for place, one in inner:
                 self._judge(one, place, self._of_type(passed, one), asked, depth + 1)
 
     def _beside(
         self, resource: dict[str, Any], shell: dict[str, Any], path: str, asked: _Asked, *, is_contained: bool
-    ) -> bool:
-        """What no schema says; whether there may be extensions with invariants of their own.
+    ) -> list[str] | None:
+        """What no schema says. Returns what `scan` saw; None when it was not told, and anything may be there.
 
         Places are turned into FHIRPath only where there is something to say.
         """
         said: list[Finding] = []
-        is_extended = is_contained
+        seen: list[str] | None = None
         if not is_contained:  # what is contained was looked at together with the resource around it
-            seen: list[str] = []
+            seen = []
             around = resource if "contained" in resource else shell
-            quiet = scan.is_quiet(around, self.base.integers, self._extended, seen)
-            is_extended = not quiet or scan.EXTENDED in seen
-            if not quiet or around is not shell or any(text[0] == "#" for text in seen):
+            is_quiet = scan.is_quiet(around, self.base.integers, self._extended, seen)
+            is_local = is_odd = not is_quiet
+            for text in seen:  # what is neither `Type/id` nor an address: local, a urn, or conditional
+                first = text[:1]
+                is_local |= first == "#"
+                is_odd |= first == "#" or first == "u" or "?" in text
+            if is_local or around is not shell:
                 said += scan.look(around, path, self.base)
-            if asked.at_door and (not quiet or seen):
+            if is_odd and asked.at_door:
                 said += references.check(around, path, in_bundle=asked.full_urls)
+            if not is_quiet:
+                seen = None
         said += invariants.of_type(resource, path)
         if asked.informed:
             said += terms.check(resource, path, self.profiles.terminology, asked.systems)
@@ -157,39 +166,47 @@ class Judge:
             said += referral.check(resource, path)
         for one in said:
             asked.found.append(replace(one, expression=spoken(self.base, asked.whole, one.expression)))
-        return is_extended
+        return seen
 
     def _by_path(
-        self, resource: dict[str, Any], claims: tuple[str, ...], path: str, asked: _Asked, *, is_extended: bool
+        self, resource: dict[str, Any], claims: tuple[str, ...], path: str, asked: _Asked, seen: list[str] | None
     ) -> None:
         """The invariants of the profiles a resource claims, and of the extensions that it holds."""
         said: list[Finding] = []
         for url in claims:
-            some = self.profiles.constraints(url)
-            if some:
-                said += self._rules.broken(some, resource, path, asked.whole)
-                said += self._beyond(some, resource, path, asked)
-        for place, one in _extensions(resource, path, self._extended if is_extended else frozenset()):
-            said += self._rules.broken(self.profiles.constraints(one["url"]), one, place, asked.whole)
+            said += self._rules.broken(url, resource, path, asked.whole)
+        if claims and (asked.whole is not resource or "contained" in resource):
+            said += self._beyond(claims, resource, path, asked, seen)
+        if seen is None or scan.EXTENDED in seen:
+            for place, one in _extensions(resource, path, self._extended):
+                said += self._rules.broken(one["url"], one, place, asked.whole)
         for each in said:
             asked.found.append(replace(each, expression=spoken(self.base, asked.whole, each.expression)))
 
     def _beyond(
-        self, some: Sequence[Constraint], resource: dict[str, Any], path: str, asked: _Asked
+        self, claims: tuple[str, ...], resource: dict[str, Any], path: str, asked: _Asked, seen: list[str] | None
     ) -> Iterator[Finding]:
         """References of the resource whose target is at hand and meets none of the profiles it should."""
-        if "contained" not in resource and asked.whole is resource:
-            return
-        for place, text, urls in self._rules.references(some, resource, path):
-            if asked.targets is None:
-                asked.targets = Targets(asked.whole)
-            target = asked.targets.of(text, resource)
-            if target is not None and not any(self._meets(target, url) for url in urls):
-                severity = "error" if asked.strict else "warning"
-                yield Finding(severity, "value", place, "What this refers to does not meet the profile asked of it.")
+        if asked.targets is None:
+            asked.targets = Targets(asked.whole)
+        if seen is None or resource["resourceType"] in _HOLDERS:  # then not every reference was seen
+            seen = [text for _, text in references.references(resource, path)]
+        here = {text: one for text in seen if (one := asked.targets.of(text, resource)) is not None}
+        for url in claims if here else ():
+            for place, text, urls in self._rules.references(url, resource, path, here.keys()):
+                if not any(self._meets(here[text], each, asked.met) for each in urls):
+                    severity = "error" if asked.strict else "warning"
+                    text = "What this refers to does not meet the profile asked of it."
+                    yield Finding(severity, "value", place, text)
 
-    def _meets(self, resource: dict[str, Any], url: str) -> bool:
+    def _meets(self, resource: dict[str, Any], url: str, met: dict[tuple[int, str], bool]) -> bool:
         """Whether a resource could be of this profile; a profile that is not at hand cannot be denied."""
+        known = met.get((id(resource), url))
+        if known is None:
+            known = met[id(resource), url] = self._would_meet(resource, url)
+        return known
+
+    def _would_meet(self, resource: dict[str, Any], url: str) -> bool:
         name = resource.get("resourceType")
         kind = self.profiles.type_of(url)
         if kind is None:
@@ -201,8 +218,15 @@ class Judge:
     ) -> tuple[str, ...]:
         meta = resource.get("meta")
         claims = meta.get("profile") if type(meta) is dict else None
-        if not also and type(claims) is not list:
-            return ()
+        if not also:
+            if type(claims) is not list:
+                return ()
+            if (
+                len(claims) == 1
+                and type(claims[0]) is str
+                and self.profiles.type_of(claims[0]) == resource["resourceType"]
+            ):
+                return (claims[0],)
         known = []
         listed = claims if type(claims) is list else []
         for at, url in enumerate([*listed, *also]):
@@ -218,6 +242,11 @@ class Judge:
                 text = "A profile of this resource is not at hand: it was not checked."
                 found.append(Finding("information", "not-supported", place, text))
         return tuple(dict.fromkeys(known))
+
+
+def _is_met(resource: Json, claims: tuple[str, ...], met: Mapping[tuple[int, str], bool]) -> bool:
+    """Whether it was asked already, on behalf of a reference to it, and meets what it claims."""
+    return bool(met) and bool(claims) and all(met.get((id(resource), url), False) for url in claims)
 
 
 def _full_urls(bundle: dict[str, Any]) -> frozenset[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jsonschema_rs
@@ -23,46 +24,107 @@ from peerfhir.fhir.terminology import Answer, Terminology
 _MOST_WORDS = 300
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One key in JSON on the way to what an invariant is about.
+
+    belongs  says of an entry whether it is of the slice; None where every one is
+    """
+
+    key: str
+    beside: str
+    kind: str
+    belongs: Callable[[Json], bool] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """An invariant on its way: `first` are the keys of which one must be there for it to say anything."""
+
+    said: Constraint
+    steps: tuple[tuple[_Step, ...], ...]
+    first: frozenset[str]
+
+
 class PathRules:
-    """The invariants of profiles, each compiled on first use. Safe to share between threads."""
+    """The invariants of profiles, each compiled on first use. Safe to share between threads.
 
-    def __init__(self, terminology: Terminology) -> None:
-        self._terminology = terminology
+    constraints  gives those of a profile by its url
+    """
+
+    def __init__(self, terminology: Terminology, constraints: Callable[[str], Sequence[Constraint]]) -> None:
+        self._terminology, self._constraints = terminology, constraints
+        self._rules: dict[str, tuple[tuple[_Rule, ...], tuple[_Rule, ...]]] = {}
         self._paths: dict[tuple[str, str], Path | None] = {}
-        self._slices: dict[str, Any] = {}
+        self._slices: dict[str, Callable[[Json], bool]] = {}
+        self._kinds: dict[tuple[str, str, str], str] = {}
 
-    def broken(self, constraints: Iterable[Constraint], resource: Json, place: str, whole: Json) -> Iterator[Finding]:
+    def broken(self, url: str, resource: Json, place: str, whole: Json) -> Iterator[Finding]:
         """What does not hold, with places in names of JSON; what cannot be decided is said as information.
 
         resource  what the profile is about: a resource, or an extension in one
         place     where it stands in `whole`, the resource or Bundle that was sent
         """
+        environment: Environment | None = None
         unknown: list[bool] = []
-        environment = Environment(
-            model_of(r4()), resource=resource if "resourceType" in resource else None, root=whole,
-            member_of=self._member(unknown),
-        )  # fmt: skip
-        for one in constraints:
-            if not one.targets:  # see `references`
-                for item, at in self._items(one, resource, place):
-                    finding = self._judged(one, item, at, environment, unknown)
-                    if finding is not None:
-                        yield finding
+        root = Item(resource, resource.get("resourceType", "Extension"))
+        for rule in self._of(url)[0]:
+            if rule.first and rule.first.isdisjoint(resource):
+                continue
+            for at, item in enumerate(self._items(rule, root)):
+                if environment is None:
+                    environment = Environment(
+                        model_of(r4()), resource=resource if "resourceType" in resource else None, root=whole,
+                        member_of=self._member(unknown),
+                    )  # fmt: skip
+                said = self._judged(rule.said, item, environment, unknown)
+                if said is not None:
+                    yield Finding(*said[:2], self._places(rule, root, place)[at], said[2])
 
     def references(
-        self, constraints: Iterable[Constraint], resource: Json, place: str
+        self, url: str, resource: Json, place: str, wanted: Collection[str]
     ) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-        """The references that a profile says something of: place, text, and the profiles that its target may meet."""
-        for one in constraints:
-            if one.targets:
-                for item, at in self._items(one, resource, place):
-                    text = item.value.get("reference") if type(item.value) is dict else None
-                    if type(text) is str:
-                        yield f"{at}.reference", text, one.targets
+        """Those of the wanted references that a profile says something of: place, text, profiles its target may meet.
+
+        wanted  their texts
+        """
+        for rule in self._of(url)[1]:
+            if rule.first.isdisjoint(resource):
+                continue
+            found = [resource]
+            for step in rule.steps:
+                found = [below for node in found for way in step for below in _plain_below(node, way)]
+            if any(type(one) is dict and one.get("reference") in wanted for one in found):
+                root = Item(resource, resource["resourceType"])
+                for one, at in zip(self._items(rule, root), self._places(rule, root, place), strict=True):
+                    text = one.value.get("reference") if type(one.value) is dict else None
+                    if type(text) is str and text in wanted:
+                        yield f"{at}.reference", text, rule.said.targets
+
+    def _of(self, url: str) -> tuple[tuple[_Rule, ...], tuple[_Rule, ...]]:
+        """The invariants of a profile, and what it asks of the targets of references."""
+        made = self._rules.get(url)
+        if made is None:
+            rules = [self._rule(one) for one in self._constraints(url)]
+            made = self._rules[url] = (
+                tuple(one for one in rules if not one.said.targets),
+                tuple(one for one in rules if one.said.targets),
+            )
+        return made
+
+    def _rule(self, one: Constraint) -> _Rule:
+        steps = tuple(
+            tuple(
+                _Step(key, f"_{key}", kind, None if match is None else self._slice(match)) for key, kind, match in step
+            )
+            for step in one.steps
+        )
+        return _Rule(one, steps, frozenset(key for step in steps[:1] for way in step for key in (way.key, way.beside)))
 
     def _judged(
-        self, one: Constraint, item: Item, place: str, environment: Environment, unknown: list[bool]
-    ) -> Finding | None:
+        self, one: Constraint, item: Item, environment: Environment, unknown: list[bool]
+    ) -> tuple[str, str, str] | None:
+        """What is to be said of one value: severity, code and text."""
         compiled = self._path(one.expression, item.kind)
         unknown.clear()
         environment.defined.clear()
@@ -74,9 +136,9 @@ class PathRules:
                 compiled = None
         if compiled is None or unknown:
             text = f"An invariant of the profile could not be decided here ({one.key})."
-            return Finding("information", "not-supported", place, text)
+            return "information", "not-supported", text
         severity = "warning" if one.severity == "warning" else "error"
-        return Finding(severity, "invariant", place, f"{one.human[:_MOST_WORDS]} ({one.key})")
+        return severity, "invariant", f"{one.human[:_MOST_WORDS]} ({one.key})"
 
     def _member(self, unknown: list[bool]) -> Any:
         def member(system: str | None, code: str, value_set: str) -> bool | None:
@@ -104,39 +166,68 @@ class PathRules:
                     self._paths[expression, kind] = None
         return self._paths[expression, kind]
 
-    def _items(self, one: Constraint, resource: Json, place: str) -> list[tuple[Item, str]]:
-        """The values that an invariant is about, each with its place."""
-        kind = resource.get("resourceType", "Extension")
-        found = [(Item(resource, kind), place)]
-        if not one.steps:
-            return found
-        for step in one.steps:
-            found = [below for item, at in found for slot in step for below in self._below(item, at, *slot)]
+    def _items(self, rule: _Rule, root: Item) -> list[Item]:
+        """The values that an invariant is about."""
+        found = [root]
+        for step in rule.steps:
+            found = [below for item in found for way in step for below, _ in self._below(item, way)]
         return found
 
-    def _below(self, item: Item, place: str, key: str, kind: str, match: Schema | None) -> Iterator[tuple[Item, str]]:
+    def _places(self, rule: _Rule, root: Item, place: str) -> list[str]:
+        """Where they stand, in the same order: asked for only where there is something to say."""
+        found = [(root, place)]
+        for step in rule.steps:
+            found = [
+                (below, f"{at}.{way.key}" if number is None else f"{at}.{way.key}[{number}]")
+                for item, at in found
+                for way in step
+                for below, number in self._below(item, way)
+            ]
+        return [at for _, at in found]
+
+    def _below(self, item: Item, way: _Step) -> Sequence[tuple[Item, int | None]]:
+        """What stands under a key, with its number where that is a list."""
         node = item.value
-        if type(node) is not dict or (key not in node and f"_{key}" not in node):
-            return
-        element = r4().element(item.kind, key)  # backbone elements have names of their own there
-        kind = element.type if element is not None else kind
-        value, beside = node.get(key), node.get(f"_{key}") if kind in PRIMITIVES else None
+        if type(node) is not dict:
+            return ()
+        value, beside = node.get(way.key), node.get(way.beside)
+        if value is None and beside is None and way.key not in node and way.beside not in node:
+            return ()
+        kind = self._kinds.get((item.kind, way.key, way.kind)) or self._kind(item.kind, way)
+        if kind not in PRIMITIVES:
+            beside = None
+        belongs = way.belongs
         if type(value) is not list and type(beside) is not list:
-            if match is None or self._belongs(match, value):
-                yield Item(value, _kind(kind, value), beside, item), f"{place}.{key}"
-            return
+            if belongs is None or belongs(value):
+                return ((Item(value, _kind(kind, value), beside, item), None),)
+            return ()
+        found = []
         values, besides = value if type(value) is list else [], beside if type(beside) is list else []
         for at in range(max(len(values), len(besides))):
             each = values[at] if at < len(values) else None
-            if match is None or self._belongs(match, each):
+            if belongs is None or belongs(each):
                 extra = besides[at] if at < len(besides) else None
-                yield Item(each, _kind(kind, each), extra, item), f"{place}.{key}[{at}]"
+                found.append((Item(each, _kind(kind, each), extra, item), at))
+        return found
 
-    def _belongs(self, match: Schema, value: Json) -> bool:
+    def _kind(self, around: str, way: _Step) -> str:
+        """The type of what is below: backbone elements have names of their own there."""
+        element = r4().element(around, way.key)
+        kind = self._kinds[around, way.key, way.kind] = element.type if element is not None else way.kind
+        return kind
+
+    def _slice(self, match: Schema) -> Callable[[Json], bool]:
         mark = repr(match)
         if mark not in self._slices:
-            self._slices[mark] = jsonschema_rs.validator_for(match, offline=True)
-        return bool(self._slices[mark].is_valid(value))
+            self._slices[mark] = jsonschema_rs.validator_for(match, offline=True).is_valid
+        return self._slices[mark]
+
+
+def _plain_below(node: Json, way: _Step) -> Iterable[Json]:
+    """What stands under a key, without its type and place."""
+    value = node.get(way.key) if type(node) is dict else None
+    values = value if type(value) is list else () if value is None else (value,)
+    return values if way.belongs is None else [one for one in values if way.belongs(one)]
 
 
 def _kind(kind: str, value: Json) -> str:
@@ -148,6 +239,8 @@ def _kind(kind: str, value: Json) -> str:
 
 def _holds(found: list[Any]) -> bool:
     """What HL7's validator makes of a result: one value that is not false is true; nothing is false."""
+    if len(found) == 1 and type(found[0]) is bool:
+        return found[0]
     values = [plain(one) for one in found]
     if len(values) == 1 and type(values[0]) is bool:
         return values[0]

@@ -15,53 +15,55 @@ from peerfhir.fhir.schema import Base
 _INTEGERS = frozenset({"integer", "unsignedInt", "positiveInt"})
 MAX_DEPTH = 100  # objects in objects; the reader stops strangers at 64
 EXTENDED = "extended"
+_TELLING = frozenset({"reference", "url", "div", "start"})
 Object = dict[str, Any]
 
 
-def is_quiet(  # noqa: C901 - one pass, for speed
-    node: Object, integers: frozenset[str], urls: frozenset[str], seen: list[str], room: int = MAX_DEPTH
-) -> bool:
+def is_quiet(root: Object, integers: frozenset[str], urls: frozenset[str], seen: list[str]) -> bool:  # noqa: C901 - one pass, for speed
     """Whether nothing in a resource that its schema accepts needs a closer look; most are, and it costs no places.
 
     urls  of extensions that have invariants of their own
-    seen  takes the references that are no plain `Type/id` or address (local ones, urns, conditional ones), and EXTENDED
-          for an extension of `urls`
+    seen  takes the text of every reference, and EXTENDED for an extension of `urls`
     """
-    if "reference" in node:
-        text = node["reference"]
-        if type(text) is str and (text[:1] == "#" or text[:1] == "u" or "?" in text):
-            seen.append(text)
-    elif "url" in node:
-        if node["url"] in urls:
-            seen.append(EXTENDED)
-    elif "start" in node and "end" in node:
-        if ends_early(node):
-            return False
-    elif "div" in node:
-        if type(node["div"]) is str and not is_closed(node["div"]):
-            return False
-    elif "low" in node and "high" in node and _is_upside_down(node["low"], node["high"]):
-        return False
-    if not room:
-        return False
-    for key, one in node.items():
-        kind = type(one)
-        if kind is str:
-            continue
-        if kind is dict:
-            if not is_quiet(one, integers, urls, seen, room - 1):
-                return False
-        elif kind is list:
-            if key[:1] == "_":
-                return False
-            for entry in one:
-                if type(entry) is dict:
-                    if not is_quiet(entry, integers, urls, seen, room - 1):
+    level = [root]
+    for _ in range(MAX_DEPTH):
+        below: list[Object] = []
+        for node in level:
+            for key, one in node.items():
+                kind = type(one)
+                if kind is str:
+                    if key in _TELLING and not _is_quiet_text(node, key, one, urls, seen):
                         return False
-                elif entry is None:
+                elif kind is dict:
+                    if key == "low" and "high" in node and _is_upside_down(one, node["high"]):
+                        return False
+                    below.append(one)
+                elif kind is list:
+                    if key[:1] == "_":
+                        return False
+                    for entry in one:
+                        if type(entry) is dict:
+                            below.append(entry)
+                        elif entry is None:
+                            return False
+                elif kind is Decimal and key in integers:
                     return False
-        elif kind is Decimal and key in integers:
-            return False
+        if not below:
+            return True
+        level = below
+    return False
+
+
+def _is_quiet_text(node: Object, key: str, text: str, urls: frozenset[str], seen: list[str]) -> bool:
+    if key == "reference":
+        seen.append(text)
+    elif key == "url":
+        if text in urls:
+            seen.append(EXTENDED)
+    elif key == "div":
+        return is_closed(text)
+    elif "end" in node:
+        return not ends_early(node)
     return True
 
 

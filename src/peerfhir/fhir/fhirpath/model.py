@@ -73,6 +73,7 @@ class Model:
         self._names: dict[str, Mapping[str, tuple[Way, ...]]] = {}
         self._choices: dict[tuple[str, str], dict[str, Way]] = {}
         self._keys: dict[str, Mapping[str, Route]] = {}
+        self._bases: dict[tuple[str, str], bool] = {}
         self.paths: dict[Any, Any] = {}  # compiled expressions: see standard.path
 
     def names(self, kind: str) -> Mapping[str, tuple[Way, ...]]:
@@ -139,8 +140,11 @@ class Model:
         by_key = self._choices.get((kind, name))
         if by_key is None:
             by_key = self._choices[kind, name] = {key: way for way in ways for key in (way[0], way[3]) if key}
-        found = [by_key[key] for key in holder if key in by_key]
-        return found if len(found) < 2 else list(dict.fromkeys(found))
+        there = by_key.keys() & holder.keys()
+        found = [by_key[key] for key in there]
+        if len(found) < 2:
+            return found
+        return list(dict.fromkeys(by_key[key] for key in holder if key in there))  # a value and what stands beside it
 
     def children(self, item: Value) -> list[Value]:
         """Everything one level below an item, in the order of its JSON."""
@@ -161,6 +165,15 @@ class Model:
 
     def is_a(self, kind: str, base: str) -> bool:
         """Whether a FHIR type is another or descends from it; primitives as well: a code is a string."""
+        known = self._bases.get((kind, base))
+        if known is None:
+            known = self._descends(kind, base)
+            # never a name that a resource made up
+            if self.definitions.is_type(kind) and self.definitions.is_type(base):
+                self._bases[kind, base] = known
+        return known
+
+    def _descends(self, kind: str, base: str) -> bool:
         while kind in _PRIMITIVE_BASES or kind in PRIMITIVES:
             if kind == base:
                 return True

@@ -209,6 +209,8 @@ def different(left: Values, right: Values) -> bool:
 
 def order(left: Value, right: Value) -> int | None:
     """-1, 0 or 1; None where it cannot be known. Raises EvaluationProblem for values without an order."""
+    if type(left) is int and type(right) is int:
+        return (left > right) - (left < right)
     left, right = plain(left), plain(right)
     if left is None or right is None:
         return None

@@ -43,7 +43,13 @@ def as_of(e: Environment, base: Values, wanted: Sequence[str]) -> list[Value]:
 
 def of_type(e: Environment, base: Values, wanted: Sequence[str]) -> list[Value]:
     """`ofType()`: every item of one of the types."""
-    return [value for value in base if any(matches(e, value, name, exact=True) for name in wanted)]
+    found = []
+    for value in base:
+        for name in wanted:
+            if matches(e, value, name, exact=True):
+                found.append(value)
+                break
+    return found
 
 
 def type_names(base: Values) -> list[Value]:

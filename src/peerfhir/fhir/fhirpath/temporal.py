@@ -69,6 +69,8 @@ class Temporal:
 
 
 def _padded(part: int | Decimal, size: int) -> str:
+    if type(part) is int:
+        return str(part).zfill(size)
     text = format(part, "f") if isinstance(part, Decimal) else str(part)
     whole, point, rest = text.partition(".")
     return whole.zfill(size) + point + rest
