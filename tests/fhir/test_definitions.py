@@ -3,8 +3,8 @@ from __future__ import annotations
 import gzip
 import time
 
-from peerfhir.fhir import writer
-from peerfhir.fhir.definitions import PRIMITIVES, r4
+from peerfhir.fhir import reader, writer
+from peerfhir.fhir.definitions import PRIMITIVES, bindings, displays, invariants, r4
 from tests.support import make_definitions
 
 
@@ -86,3 +86,35 @@ def test_the_index_is_loaded_in_a_moment() -> None:
         r4.__wrapped__()
         spent.append(time.process_time() - start)
     assert min(spent) < 0.03
+
+
+def test_every_invariant_of_r4_has_its_expression_at_hand() -> None:
+    base = reader.read_own(gzip.decompress((make_definitions.FOLDER / "base.json.gz").read_bytes()))
+    keys = {key for entry in base["types"].values() for key in entry["rules"]}
+    found = {rule[0] for rule in invariants()["rules"]}
+    assert keys - found == {"dom-6", "txt-1", "txt-2", "inv-0"}  # of narratives, and one that has no expression
+    assert found - keys == {"ext-1"}
+    assert all(severity in ("error", "warning") and human for _, severity, human, _ in invariants()["rules"])
+
+
+def test_bindings_name_elements_of_r4_and_value_sets_that_are_at_hand() -> None:
+    sets = bindings()["sets"]
+    for strength in ("extensible", "required"):
+        for place, url in bindings()[strength].items():
+            owner, _, name = place.partition(".")
+            known = r4().choices(owner, name.removesuffix("[x]")) if "[x]" in name else r4().element(owner, name)
+            assert known, place
+            assert url in sets
+    assert (
+        "AMB"
+        in dict(sets["http://terminology.hl7.org/ValueSet/v3-ActEncounterCode"])[
+            "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+        ]
+    )
+
+
+def test_displays_are_those_of_hl7_alone() -> None:
+    assert all(url.startswith(("http://hl7.org/fhir/", "http://terminology.hl7.org/")) for url in displays())
+    assert displays()["http://hl7.org/fhir/task-status"]["on-hold"] == "On Hold"
+    size = (make_definitions.FOLDER / "displays.json.gz").stat().st_size
+    assert size < 100_000

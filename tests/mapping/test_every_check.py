@@ -115,6 +115,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     "PM221": ("warning", "  - {code: PM221, at: task.status, because: a row without it must fail}", "  []", ""),
     "PM222": ("info", "  task:\n", ("  basic:\n    §resourceType: Basic\n    profile: own\n    code: loinc#1-8\n    created: '2026-01-01'\n"
               "    identifier[mrn]: {value: a}\n  task:\n"), ""),
+    "PM223": ("error", "    identifier: {system: $mrn, value: =id}\n", "    identifier: {system: $mrn, value: =id}\n    telecom: §{use: home, value: =id}\n", ""),
     "PM224": ("error", "  task:\n", ("  basic:\n    resourceType: Basic\n    profile: own\n    code: §loinc#2-8\n    created: '2026-01-01'\n"
               "    identifier[mrn]: {value: a}\n  task:\n"), ""),
     "PM225": ("error", "    identifier: {system", "    §identifier[mrm]: {system", "profile"),
@@ -127,8 +128,14 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     "PM234": ("error", "family: =%named", "family: {$value: =%named, $absent: §nowhere}", ""),
     "PM240": ("error", "intent: plan", "intent: §plans", "did you mean 'plan'"),
     "PM241": ("warning", "intent: plan", "intent: §=id", "translate"),
+    "PM242": ("info", "    identifier: {system: $mrn, value: =id}\n", "    identifier: {system: $mrn, value: =id, type: §loinc#1-8}\n", "fine"),
     "PM243": ("error", "  task:\n", ("  seen:\n    resourceType: Observation\n    status: final\n    code: {text: x}\n"
               "    valueQuantity: \"=number.toQuantity(§'mins')\"\n  task:\n"), ""),
+    "PM244": (
+        "info", "    intent: plan\n",
+        "    intent: plan\n    performerType: {coding: {system: http://hl7.org/fhir/task-status, code: draft, display: §draught}}\n",
+        "leave the display out",
+    ),
     "PM250": ("warning", "given: =words", "given: {$each: §word as w, $value: =%w}", ""),
     "PM251": ("error", "{family: =%named", "{§$unless: word, family: =%named", ""),
     "PM252": ("error", "for: {$ref: patient}", "restriction: {period: {$use: §ff, with: {at: =id}}}", "did you mean"),
@@ -181,9 +188,6 @@ CASES: dict[str, tuple[str, str, str, str]] = {
 ELSEWHERE = {
     "PM011": "said when a mapping becomes active in a database, not when it is read",
     "PM135": "reverse mapping is not part of this version",
-    "PM223": "no invariant is decided from the template; the judge decides all of them on every resource that is sent",
-    "PM242": "the index of R4 holds required value sets alone",
-    "PM244": "the index of R4 holds codes without their displays",
     "PM500": "said by `peerfhir map check`, which knows the examples: test_trials and test_mapcommands",
     "PM501": "said by `peerfhir map test --coverage`",
     "PM502": "said by `peerfhir map test`",

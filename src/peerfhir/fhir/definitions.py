@@ -120,9 +120,45 @@ def r4() -> Definitions:
     Source  the StructureDefinitions and value sets of HL7 FHIR R4 4.0.1 as r4/NOTICE says, by
             tests/support/make_definitions.py
     """
+    return Definitions(_read("definitions"))
+
+
+@cache
+def invariants() -> Mapping[str, Any]:
+    """The invariants of R4: `rules`, each key, severity, sentence and FHIRPath; `types`, which of them bind a type.
+
+    A type stands under its name, an element of it under `Type.name`.
+
+    Source  the StructureDefinitions of HL7 FHIR R4 4.0.1, by tests/support/make_checks.py
+    """
+    return _read("invariants")
+
+
+@cache
+def bindings() -> Mapping[str, Any]:
+    """Bindings of R4 that are about systems, too: `extensible` and `required`, "Type.name" -> url; `sets`, url -> rows.
+
+    A row is a system and its codes, or 0 where any may belong. Required sets of plain codes are in `r4()`.
+
+    Source  as `invariants`
+    """
+    return _read("bindings")
+
+
+@cache
+def displays() -> Mapping[str, Mapping[str, str]]:
+    """The displays of HL7's own code systems that R4 binds elements to, by url and code.
+
+    Source  as `invariants`
+    """
+    return _read("displays")
+
+
+def _read(name: str) -> Mapping[str, Any]:
     import gzip  # this and the reader are needed once, and not by a command that reads no FHIR
 
     from peerfhir.fhir import reader
 
-    with gzip.open(path.join(path.dirname(__file__), "r4", "definitions.json.gz")) as packed:
-        return Definitions(reader.read_own(packed.read()))
+    with gzip.open(path.join(path.dirname(__file__), "r4", f"{name}.json.gz")) as packed:
+        found: Mapping[str, Any] = reader.read_own(packed.read())
+    return found

@@ -12,12 +12,14 @@ from peerfhir.fhir.fhirpath.compile import ROOT_PLACE
 from peerfhir.fhir.fhirpath.problems import nearest
 from peerfhir.fhir.fhirpath.types import Scope, Static
 from peerfhir.mapping.bands import Band
+from peerfhir.mapping.bound import Bound
 from peerfhir.mapping.codes import CodeMap
 from peerfhir.mapping.document import Document, keys
 from peerfhir.mapping.fields import Declarations, Field, Fields
 from peerfhir.mapping.fragments import Fragment
 from peerfhir.mapping.fragments import read as fragments_of
 from peerfhir.mapping.instruments import Form
+from peerfhir.mapping.invariants import Invariants, places
 from peerfhir.mapping.leaves import Leaves, Place, Slot
 from peerfhir.mapping.nodes import Nodes
 from peerfhir.mapping.problems import Problems
@@ -148,9 +150,20 @@ class _Checker:
             self._reverse(source.fields)
             self._unused(source.fields, source.key, "source.fields")
             self._keyless(source)
+            self._decided(template)
         types = {ROOT_PLACE: scope.root, **self._leaves.types}
         used = tuple(sorted(questions.used))
         return Checked(document, source, scope, template, resources.order, used, self._lists.forms, types)
+
+    def _decided(self, template: Template) -> None:
+        """What R4 and the profiles say of codes and of elements together, where nothing else is wrong."""
+        bound = Bound(self._problems, self._leaves.fits)
+        bound.maps(self._code_maps.values())
+        if self._problems.errors:  # what is missing because of another mistake would be told a second time
+            return
+        found = [place for one in template.resources for place in places(one, self._definitions)]
+        bound.check(found)
+        Invariants(self._definitions, self._problems).check(found)
 
     def _scope(self, source: Source) -> Scope:
         """What every expression of the document may name."""

@@ -32,10 +32,14 @@ class Target:
 
 
 class CodingShape:
-    """The names below a translated Coding, with the closed set of codes it can have."""
+    """The names below a translated Coding, with the closed set of codes it can have.
 
-    def __init__(self, members: Mapping[str, Static]) -> None:
+    pairs  each system and code, None where the target has no system; empty where codes are passed through
+    """
+
+    def __init__(self, members: Mapping[str, Static], pairs: frozenset[tuple[str | None, str]] = frozenset()) -> None:
         self._members = members
+        self.pairs = pairs
 
     def names(self) -> Iterable[str]:
         return self._members
@@ -166,7 +170,8 @@ def coding_type(targets: Iterable[Target], card: Card) -> Static:
         "display": text.as_card("one" if all(one.display for one in known) else "opt"),
         "system": Static(("uri",), "one" if all(one.system for one in known) else "opt", blank=False),
     }
-    return Static(("Coding",), card, CodingShape(members), codes, blank=False)
+    pairs = frozenset((one.system, one.code) for one in known if one.code is not None)
+    return Static(("Coding",), card, CodingShape(members, pairs), codes, blank=False)
 
 
 def _open(static: Static) -> Static:

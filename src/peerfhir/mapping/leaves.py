@@ -102,6 +102,7 @@ class Leaves:
         self.types: dict[str, Static] = {}  # Python name -> what it holds
         self.watched: frozenset[str] = frozenset()  # Python names of `vars`
         self.seen: set[str] = set()  # those that some expression reads
+        self.fits: dict[Rule, Static] = {}  # what is known of the value that stands in an element
         self.labels = Labels(problems)
 
     def scalar(self, node: Node, slot: Slot, place: Place) -> Const | Leaf | None:
@@ -173,6 +174,7 @@ class Leaves:
         elif slot.codes is not None:
             what = "the codes are checked only when data flows: the value can be any text"
             self._add(node, "PM241", place, what, "translate it with a code map")
+        self.fits[rule] = static
         complex_type = "copy" in ways or "wrap" in ways
         blank = static.blank and not _TEXTS.isdisjoint(static.kinds)
         proven = static.sure and ("check" not in ways or static.codes is not None)

@@ -205,7 +205,7 @@ class Resources:
             self._problems.add(node.mark, "PM201", here, f"'{node.value}' is not an alias under profiles", hint)
             return entries
         rule = Rule(node.mark, here)
-        meta = entries.get("meta", Struct(rule, ()))
+        meta = entries.get("meta", Struct(rule, (), kind="Meta"))
         if not isinstance(meta, Struct) or "profile" in dict(meta.entries):
             self._problems.add(node.mark, "PM205", here, "meta.profile is set twice")
             return entries

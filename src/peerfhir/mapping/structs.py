@@ -68,7 +68,9 @@ class Structs(Directives):
         )
         self._asked.gaps(slot.outline, keys, required, yaml.mark, place.address)
         either = self._either(kind, entries)
-        found = Struct(Rule(yaml.mark, place.address), tuple(entries), needed, self._keeps(yaml, place), either)
+        keep = self._keeps(yaml, place)
+        rule = Rule(yaml.mark, place.address)
+        found = Struct(rule, tuple(entries), needed, keep, either, "" if slot.field else kind, slot.outline)
         self._warn_of_gaps(found, place)
         return found
 

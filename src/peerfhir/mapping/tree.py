@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from peerfhir.config import Mark
+from peerfhir.fhir.snapshot import Node as Outline
 from peerfhir.mapping.fields import Field
 
 
@@ -74,6 +75,8 @@ class Struct:
     needed  keys without which it may not be there
     keep    its constants keep it
     either  groups of keys of which one may be there: spellings of one choice
+    kind    its FHIR type; "" in the record of a from-fhir mapping
+    outline what a profile says of it
     """
 
     rule: Rule
@@ -81,6 +84,8 @@ class Struct:
     needed: tuple[str, ...] = ()
     keep: bool = False
     either: tuple[tuple[str, ...], ...] = ()
+    kind: str = ""
+    outline: Outline | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
