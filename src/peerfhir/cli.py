@@ -15,6 +15,7 @@ import typer
 
 from peerfhir.fhircommands import commands as package_commands
 from peerfhir.fhircommands import validate
+from peerfhir.instrumentcommands import commands as instrument_commands
 from peerfhir.mapcommands import check_here
 from peerfhir.mapcommands import commands as map_commands
 
@@ -35,12 +36,16 @@ for _name, _group in (
     ("inbox", inbox),
     ("outbox", outbox),
     ("map", map_commands),
+    ("instruments", instrument_commands),
     ("packages", package_commands),
 ):
     app.add_typer(_group, name=_name)
 app.command()(validate)
 
 Config = Annotated[Path, typer.Option("--config", envvar="PEERFHIR_CONFIG", help="The folder config/.")]
+Development = Annotated[
+    bool, typer.Option("--dev", help="A mapping that was changed without a new version is told, not refused.")
+]
 DEFAULT_CONFIG = Path("config")
 
 
@@ -80,6 +85,12 @@ def _house(config: Path) -> House:
         typer.echo(f"{config / 'peerfhir.yaml'} is not there; run this where config/ is, or say --config.", err=True)
         raise typer.Exit(2)
     return House.open(config, os.environ)
+
+
+def _develop(dev: bool) -> None:
+    """For this process and those that it starts."""
+    if dev:
+        os.environ["PEERFHIR_DEVELOPMENT"] = "true"
 
 
 def _operator(config: Path) -> Operator:
@@ -127,10 +138,12 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Where to listen; 127.0.0.1 unless set.")] = None,
     port: Annotated[int | None, typer.Option(help="8080 unless set.")] = None,
     with_worker: Annotated[bool, typer.Option("--with-worker", help="Run the worker beside it.")] = False,
+    dev: Development = False,
 ) -> None:
     """Answer at the doors."""
     from peerfhir.serving import serve_web
 
+    _develop(dev)
     house = _house(config)
     house.migrate_if_new()
     house.check()  # here once and in words; the server's own processes could only fail
@@ -141,10 +154,12 @@ def serve(
 def work(
     config: Config = DEFAULT_CONFIG,
     once: Annotated[bool, typer.Option("--once", help="Drain what is due and end.")] = False,
+    dev: Development = False,
 ) -> None:
     """Drain the inbox and the outbox."""
     from peerfhir.logs import set_up
 
+    _develop(dev)
     set_up()
     house = _house(config)
     house.check()

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from peerfhir.adapters.questionnaires import forms
 from peerfhir.config import Mark, Node, YamlProblem, compose
 from peerfhir.errors import Fault
-from peerfhir.fhir.reader import Json, read
+from peerfhir.fhir.reader import Json, read, read_own
 from peerfhir.mapping.answers import Answering
 from peerfhir.mapping.identity import seed
-from peerfhir.mapping.problems import Problems
+from peerfhir.mapping.problems import Problem, Problems
 from peerfhir.pathway.outcome import Instrument, answered, score
 from peerfhir.pathway.refusals import BadAnswer
 
 _EXPECTED = ("total", "band", "sentinel", "level", "missing", "reason")
 _COUNTED = "observations"  # how many Observations are extracted, the panel among them; where an example says so
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One example: whether it gives what it says."""
+
+    path: Path
+    problems: tuple[Problem, ...]
 
 
 def check(folder: Path, instrument: Instrument, problems: Problems) -> None:
@@ -26,7 +35,14 @@ def check(folder: Path, instrument: Instrument, problems: Problems) -> None:
     An example is {"tells": why it is there, "answers": {link id: code}, "expected": {total, band, sentinel, ...}};
     what is left out of "expected" is expected to be absent, but for "observations".
     """
+    for one in verdicts(folder, instrument):
+        problems.extend(one.problems)
+
+
+def verdicts(folder: Path, instrument: Instrument) -> Iterator[Verdict]:
+    """What each example of the folder gives, by name."""
     for path in sorted(folder.glob("*.json")):
+        problems = Problems()
         try:
             _check_one(path, read(path.read_bytes()), instrument, problems)
         except OSError:
@@ -34,6 +50,32 @@ def check(folder: Path, instrument: Instrument, problems: Problems) -> None:
         except Fault as fault:
             line, _, column = (fault.place or "1:1").partition(":")
             problems.add(Mark(str(path), int(line), int(column)), "PM618", "", fault.what)
+        yield Verdict(path, tuple(problems.every))
+
+
+def lacking(folder: Path, instrument: Instrument) -> list[Problem]:
+    """What no example of the folder shows, though an instrument needs one of each; asked when every one passes.
+
+    The lowest and the highest total, the first total of each band, the most gaps that a total allows, one gap too
+    many, and each answer that needs a person to act.
+    """
+    scale = instrument.scale
+    answers = [read_own(path.read_bytes())["answers"] for path in sorted(folder.glob("*.json"))]
+    scores = [score(instrument, one) for one in answers]
+    totals = {one.total for one in scores if not one.missing}
+    edges = {scale.low, scale.high, *(band.from_score for band in scale.bands)}
+    found = [f"the total {edge}" for edge in sorted(edges - totals)]
+    if scale.max_missing not in {one.missing for one in scores if one.total is not None}:
+        found.append(f"{scale.max_missing} missing answers, which a total allows")
+    if scale.max_missing + 1 not in {one.missing for one in scores if one.total is None}:
+        found.append(f"{scale.max_missing + 1} missing answers, which is one too many")
+    for item in instrument.items:
+        given = [answered(instrument, one).get(item.link_id) for one in answers]
+        reached = [one.weight for one in given if one is not None and one.weight is not None]
+        if item.sentinel is not None and max(reached, default=Decimal(-1)) < item.sentinel.at_least:
+            found.append(f"an answer of item {item.link_id} that needs a person to act")
+    mark = Mark(str(folder), 1, 1)
+    return [Problem(mark, "PM618", "", f"no example shows {one}", "add one") for one in found]
 
 
 def _check_one(path: Path, example: Json, instrument: Instrument, problems: Problems) -> None:

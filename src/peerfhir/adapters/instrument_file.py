@@ -11,11 +11,28 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from peerfhir.config import Mark, Node, YamlProblem, compose
 from peerfhir.fhir.fhirpath.problems import nearest
 from peerfhir.mapping.problems import Problems
+from peerfhir.mapping.starter import OPEN
 from peerfhir.mapping.syntax import told
 
 Place = tuple[str | int, ...]
 LEVELS = ("urgent", "stat")
 _POSITIVE = validate.Range(min=0, min_inclusive=False)
+
+# What `peerfhir instruments add` leaves open, why, and what may be written there.
+DECISIONS = {
+    "spdx_or_text": ("nobody has said under which terms this may be used", "the licence's name, or its words"),
+    "class": ("nobody has said what kind of licence this is", "public-domain, cc, permission or restricted"),
+    "items": (
+        "nobody has said which answers need a person to act",
+        "{'<linkId>': {sentinel: {op: ge, value: 1, level: urgent}}}, or {} when there is none",
+    ),
+    "direction": ("nobody has said which way is better", "lower-is-better or higher-is-better"),
+    "missing": (
+        "nobody has said what to do about missing answers",
+        "{max: 1, method: prorate-half-up} with its source; without the line every answer is needed",
+    ),
+    "bands": ("nobody has said where bands begin", "- {from: 0, code: mild, label: Mild} each, or []"),
+}
 
 
 class _Strict(Schema):
@@ -133,15 +150,36 @@ def read(path: Path, problems: Problems) -> File | None:
     if node.kind != "map":
         problems.add(node.mark, "PM007", "", "keys and values are expected here")
         return None
+    undecided = dict(_undecided(node, ()))
+    for place, mark in undecided.items():
+        said, hint = DECISIONS.get(str(place[-1]), ("this is not decided", "write what is true of this questionnaire"))
+        problems.add(mark, "PM616" if place[0] == "licence" else "PM007", "", f"{_dotted(place)}: {said}", hint)
     try:
         entry: dict[str, Any] = _InstrumentFile().load(node.plain())
     except ValidationError as fault:
         for place, sentence in _flatten(fault.messages):
-            what = f"{'.'.join(str(step) for step in place)}: {sentence}"
+            if place in undecided:
+                continue
+            what = f"{_dotted(place)}: {sentence}"
             code, hint = _classed(place, sentence, node)
             problems.add(node.at(place), code, "", what, hint)
         return None
-    return File(node, entry, problems)
+    return None if undecided else File(node, entry, problems)
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(str(step) for step in place)
+
+
+def _undecided(node: Node, place: Place) -> Iterator[tuple[Place, Mark]]:
+    """Where a person has to decide something that no questionnaire says."""
+    if node.kind == "scalar":
+        if node.value == OPEN:
+            yield place, node.mark
+        return
+    inner = node.value.items() if node.kind == "map" else enumerate(node.value)
+    for step, one in inner:
+        yield from _undecided(one, (*place, step))
 
 
 def _flatten(errors: Any, path: Place = ()) -> Iterator[tuple[Place, str]]:

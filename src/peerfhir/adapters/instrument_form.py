@@ -23,7 +23,7 @@ from peerfhir.pathway.outcome import AnswerOption, Item, Sentinel
 LOINC = "http://loinc.org"
 # Source: docs/rules.md: totals, a deprecated interpretation, and the OASIS items, which are other questions
 NOT_ITEMS = frozenset({"44261-6", "44262-4", "54635-8"})
-_NEEDED = ("id", "url", "version", "title", "copyright", "code", "item")
+NEEDED = ("id", "url", "version", "title", "copyright", "code", "item")
 _STEP = re.compile(r"\.([A-Za-z]+)|\[([0-9]+)\]")
 Extras = Mapping[str, Mapping[str, Any]]
 
@@ -68,10 +68,11 @@ def _below(parent: Mapping[str, Json], place: Place) -> Iterator[tuple[Place, Ma
         yield from _below(one, here)
 
 
-def read(path: Path, problems: Problems, *, judged: bool) -> Written | None:
+def read(path: Path, problems: Problems, *, judged: bool, needed: tuple[str, ...] = NEEDED) -> Written | None:
     """The questionnaire, or None after noting what is wrong with it.
 
     judged  held to every rule of R4; else to its elements, their kinds and their required codes
+    needed  elements that R4 leaves open and an instrument must have
     """
     nowhere = Mark(str(path), 1, 1)
     try:
@@ -89,7 +90,7 @@ def read(path: Path, problems: Problems, *, judged: bool) -> Written | None:
         return None
     before = len(problems.errors)
     written = Written(path, data.decode(), form, problems)
-    for name in (name for name in _NEEDED if not form.get(name)):
+    for name in (name for name in needed if not form.get(name)):
         code = "PM616" if name == "copyright" else "PM600"
         written.blame(code, ("resourceType",), f"'{name}' is required", f"add '{name}'")
     for place, what, hint in _misfits(form, "Questionnaire", ()):

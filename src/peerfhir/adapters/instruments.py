@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from peerfhir.adapters import instrument_examples, instrument_file, instrument_form, instrument_rules, instrument_sdc
 from peerfhir.errors import BadConfiguration
-from peerfhir.mapping.problems import Problems, messages
+from peerfhir.mapping.problems import Problem, Problems, messages
 from peerfhir.pathway.outcome import Instrument
 
 
@@ -29,21 +30,52 @@ def examined(folder: Path, *, judged: bool = True) -> tuple[Mapping[str, Instrum
 
     judged  each questionnaire is held to every rule of R4, which takes 0.1 s once; else to its structure alone
     """
-    problems = Problems()
     loaded: dict[str, Instrument] = {}
-    for path in sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else ():
-        one = _load(path, problems, judged=judged)
-        if one is not None:
-            loaded[one.id] = one
+    problems = Problems()
+    for one in look(folder, judged=judged):
+        problems.extend(one.problems)
+        if one.instrument is not None:
+            loaded[one.instrument.id] = one.instrument
     return loaded, problems
 
 
-def _load(path: Path, problems: Problems, *, judged: bool) -> Instrument | None:
+@dataclass(frozen=True)
+class Shelved:
+    """One folder of an instrument: what was loaded from it, if nothing is wrong with it.
+
+    licence  the class of its licence: public-domain, cc, permission or restricted
+    """
+
+    folder: Path
+    instrument: Instrument | None
+    problems: tuple[Problem, ...]
+    licence: str = ""
+
+
+def look(
+    folder: Path, *, judged: bool = True, tried: bool = True, only: Container[str] | None = None
+) -> Iterator[Shelved]:
+    """Every folder below `folder`, by name.
+
+    judged  see `examined`
+    tried   the examples have to give what they say
+    only    the names that are asked for; None is every one
+    """
+    for path in sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else ():
+        if only is not None and path.name not in only:
+            continue
+        problems = Problems()
+        file = instrument_file.read(path / "instrument.yaml", problems)
+        written = instrument_form.read(path / "questionnaire.json", problems, judged=judged)
+        made = _made(path, file, written, problems, tried=tried) if file and written else None
+        licence = file.entry["licence"]["klass"] if file else ""
+        yield Shelved(path, made, tuple(problems.every), licence)
+
+
+def _made(
+    path: Path, file: instrument_file.File, written: instrument_form.Written, problems: Problems, *, tried: bool
+) -> Instrument | None:
     before = len(problems.errors)
-    file = instrument_file.read(path / "instrument.yaml", problems)
-    written = instrument_form.read(path / "questionnaire.json", problems, judged=judged)
-    if file is None or written is None:
-        return None
     instrument_rules.check_alike(file, written, path.name)
     items, notices = instrument_form.questions(written, file.entry["items"])
     scale = instrument_rules.scale_of(file)
@@ -72,5 +104,6 @@ def _load(path: Path, problems: Problems, *, judged: bool) -> Instrument | None:
         schedule=schedule,
     )
     instrument_sdc.check_expressions(written, made)
-    instrument_examples.check(path / "examples", made, problems)
+    if tried:
+        instrument_examples.check(path / "examples", made, problems)
     return made if len(problems.errors) == before else None
