@@ -29,5 +29,5 @@ def test_no_template_switches_escaping_off():
 def test_the_address_of_a_file_changes_with_its_content():
     assert own("style.css").startswith("/static/style.css?v=")
     assert own("style.css") != own("niceties.js").replace("niceties.js", "style.css")
-    own_files = {"style.css", "niceties.js", "playground.css", "playground.js", "mark.svg"}
+    own_files = {"style.css", "niceties.js", "playground.css", "playground.js", "completion.js", "mark.svg"}
     assert {path.name for path in STATIC.iterdir()} == own_files

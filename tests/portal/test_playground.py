@@ -233,7 +233,7 @@ def test_the_page_keeps_the_rules_of_every_page(ed: Browser) -> None:
             "style" in e.attrs or any(name.startswith("on") for name in e.attrs) for e in page.reader.elements
         )
         assert [e.attrs["src"].partition("?")[0] for e in page.all("script")] == [
-            "/static/niceties.js", "/static/playground.js",
+            "/static/niceties.js", "/static/playground.js", "/static/completion.js",
         ]  # fmt: skip
         for control in page.reader.elements:
             if control.tag in every.CONTROLS and control.attrs.get("type") != "hidden":
@@ -244,10 +244,10 @@ def test_text_is_escaped_wherever_it_stands(ed: Browser) -> None:
     evil = "</textarea><script>alert(1)</script>"
     page = tried(ed, record=RECORD.replace("Rivera", evil), example=evil)
     assert page.reader.mistakes == []
-    assert len(page.all("script")) == 2
+    assert len(page.all("script")) == 3
     assert page.held("record") == [RECORD.replace("Rivera", evil)]
     page = tried(ed, mapping=f"mapping: {evil}\n{evil}")
-    assert len(page.all("script")) == 2
+    assert len(page.all("script")) == 3
 
 
 # -- to whom

@@ -217,3 +217,74 @@ def test_without_a_script_a_button_runs_it(chromium: Any, door: tuple[Served, st
     assert target.is_visible()
     assert "row 1, column 4" in target.text_content()
     page.context.close()
+
+
+def chosen(page: Any) -> tuple[str, str]:
+    """What the list says is chosen, and what the text field says is active."""
+    active = page.locator("#mapping").get_attribute("aria-activedescendant")
+    option = page.locator(f"#{active}")
+    assert option.get_attribute("aria-selected") == "true"
+    assert page.locator('.offers [aria-selected="true"]').count() == 1
+    return option.locator("code").text_content(), option.locator("span").text_content()
+
+
+def test_the_keyboard_opens_what_fits_goes_through_it_and_takes_one(tab: Tab) -> None:
+    page = tab.page
+    tab.edit("=sex.translate('sex')", "=sex.tr")
+    page.keyboard.press("Control+Space")
+    page.locator("#offers li").first.wait_for()
+    assert chosen(page) == ("trace()", "trace(name [, projection]) → the same")
+    page.keyboard.press("ArrowDown")
+    assert chosen(page)[0] == "translate()"
+    page.keyboard.type("a")
+    page.locator("#offers li", has_text="translate()").wait_for()
+    page.keyboard.press("ArrowDown")
+    assert chosen(page)[0] == "translate()"
+    page.keyboard.press("Enter")
+    assert page.locator("#offers").is_hidden()
+    page.keyboard.type("'")
+    page.keyboard.press("Control+Space")
+    page.locator("#offers li", has_text="sex").wait_for()
+    page.keyboard.type("se")
+    page.wait_for_function("document.querySelectorAll('#offers li').length === 1")
+    page.keyboard.press("Enter")
+    page.keyboard.type("'")
+    assert "gender: =sex.translate('sex')\n" in page.locator("#mapping").input_value()
+    page.locator(".output a", has_text='"female"').wait_for()
+    page.keyboard.press("Control+Z")
+    assert "gender: =sex.translate('sex')\n" not in page.locator("#mapping").input_value()
+
+
+def test_escape_and_leaving_close_the_list_and_nothing_is_written(tab: Tab) -> None:
+    page = tab.page
+    before = page.locator("#mapping").input_value()
+    for key in ("Escape", "Tab"):
+        page.locator("#mapping").evaluate("field => { field.focus(); field.setSelectionRange(0, 0); }")
+        page.keyboard.press("Control+Space")
+        page.locator("#offers li").first.wait_for()
+        page.keyboard.press(key)
+        assert page.locator("#offers").is_hidden()
+        assert page.locator("#mapping").get_attribute("aria-activedescendant") is None
+    assert page.locator("#mapping").input_value() == before
+    assert page.evaluate("document.activeElement.id") != "mapping"
+
+
+@pytest.mark.parametrize("width", [320, 360, 1280])
+def test_a_button_opens_the_same_list_inside_the_window(chromium: Any, door: tuple[Served, str], width: int) -> None:
+    tab = opened(chromium, door, width, has_touch=True)
+    page = tab.page
+    place = (
+        "field => { const at = field.value.indexOf('=last_name') + 5; field.focus(); field.setSelectionRange(at, at); }"
+    )
+    page.locator("#mapping").evaluate(place)
+    page.get_by_role("button", name="What fits here").tap()
+    page.locator("#offers li", has_text="last_name").wait_for()
+    box = page.locator("#offers").bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("#offered").text_content() == "Choices: 1. The arrow keys go through them, Enter takes one."
+    page.locator("#offers li").first.tap()
+    assert "family: =last_name" in page.locator("#mapping").input_value()
+    assert tab.wrong == []
+    page.context.close()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 from flask import Blueprint, Response, request
 
 from peerfhir.errors import BadRequest, BodyTooLarge, NotFound
+from peerfhir.fhir import writer
 from peerfhir.mapping.folder import MAX_BYTES
 from peerfhir.pathway.people import Actor
 from peerfhir.pathway.vocabulary import Role
+from peerfhir.portal.completion import Offers
 from peerfhir.portal.desk import Desk, Posted
 from peerfhir.portal.draft import Draft
 from peerfhir.portal.playpen import Occupied, Playpen, TooMuch
@@ -84,6 +86,7 @@ def mount(pages: Blueprint, desk: Desk) -> None:
     playpen = Playpen(desk.parts.clock, settings.canonical, settings.config_dir)
     pages.add_url_rule("/playground", "playground", partial(_open, desk, playpen))
     pages.add_url_rule("/playground", "playground_try", partial(_try, desk, playpen), methods=["POST"])
+    pages.add_url_rule("/playground/offers", "playground_offers", partial(_offer, desk, playpen), methods=["POST"])
 
 
 def _allowed(desk: Desk) -> Actor:
@@ -116,6 +119,21 @@ def _try(desk: Desk, playpen: Playpen) -> Response:
     if save:
         return _saved(desk, actor, sheets, known, outcome, save)
     return _print(desk, actor, sheets, known, outcome)
+
+
+def _offer(desk: Desk, playpen: Playpen) -> Response:
+    """What may be written where somebody types, as JSON for the page's own script; none while it cannot be said."""
+    _allowed(desk)
+    posted = desk.posted(most=MOST_FORM)
+    sheets = _sheets(posted, choices(desk.parts.settings.mappings_dir))
+    pane, at = _one(posted, "pane"), _one(posted, "at") or "0"
+    if pane not in ("mapping", "overlay", "") or not re.fullmatch("[0-9]{1,7}", at):
+        raise BadRequest("This is not a place in a document.", place="at")
+    try:
+        found = playpen.offered(sheets.draft(desk.parts.settings.mappings_dir), pane, int(at))
+    except (TooMuch, Occupied):
+        found = Offers()
+    return Response(writer.write(asdict(found)), content_type="application/json")
 
 
 def _sheets(posted: Posted, known: list[Choice]) -> Sheets:

@@ -23,6 +23,7 @@ from peerfhir.clock import Clock
 from peerfhir.errors import BadConfiguration, Fault, Verdict
 from peerfhir.fhir import reader, writer
 from peerfhir.mapping.instruments import Form
+from peerfhir.portal.completion import Offers, offered
 from peerfhir.portal.draft import Draft
 from peerfhir.portal.trial import Site, Trial, tried
 
@@ -70,9 +71,16 @@ class Playpen:
         Raises  TooMuch when it had to be stopped, Occupied when another try did not end in time;
                 RuntimeError with the place of a mistake of ours, and nothing of what was typed
         """
+        return Trial(**self._told(draft, {"record": record, "number": number}))
+
+    def offered(self, draft: Draft, pane: str, at: int) -> Offers:
+        """What `completion.offered` gives. Raises the same."""
+        return Offers(**self._told(draft, {"pane": pane, "at": at}))
+
+    def _told(self, draft: Draft, more: Mapping[str, str | int]) -> Json:
         asked = {
             **self._site, "root": str(draft.root.resolve()), "mapping": draft.mapping, "text": draft.text,
-            "overlay": draft.overlay, "overlay_text": draft.overlay_text, "record": record, "number": number,
+            "overlay": draft.overlay, "overlay_text": draft.overlay_text, **more,
         }  # fmt: skip
         if not self._turn.acquire(timeout=2 * MOST_WORK):
             raise Occupied
@@ -82,7 +90,7 @@ class Playpen:
             self._turn.release()
         if "surprise" in answer:
             raise RuntimeError(answer["surprise"])
-        return Trial(**answer)
+        return answer
 
     def end(self) -> None:
         """Stop the process, if there is one."""
@@ -173,11 +181,14 @@ def _guarded(line: bytes) -> bytes:
         draft = Draft(Path(asked["root"]), asked["mapping"], asked["text"], asked["overlay"], asked["overlay_text"])
         # files of the site, read once: their time is not the draft's
         known = _instruments(asked["config"]) if draft.wants_instruments else {}
-        profiles = _profiles(asked["config"]) if draft.wants_profiles else {}
+        profiles = _profiles(asked["config"]) if draft.wants_profiles and "record" in asked else {}
         # the default action of SIGPROF ends the process at once, also within one call of C
         signal.setitimer(signal.ITIMER_PROF, MOST_WORK)
-        found = tried(draft, asked["record"], asked["number"], Site(asked["canonical"], known, profiles))
-        return writer.write(asdict(found))
+        if "pane" in asked:
+            return writer.write(asdict(offered(draft, asked["pane"], asked["at"], known)))
+        return writer.write(
+            asdict(tried(draft, asked["record"], asked["number"], Site(asked["canonical"], known, profiles)))
+        )
     except (MemoryError, RecursionError):
         sys.exit(1)
     except Exception as mistake:

@@ -25,11 +25,12 @@ class Spot:
 
 def spot(pane: str, text: str, start: int, end: int) -> Spot:
     """The same place counted in UTF-16 units; `start` and `end` are characters of Python."""
-    first = _units(text[:start])
-    return Spot(pane, first, first + _units(text[start:end]))
+    first = units(text[:start])
+    return Spot(pane, first, first + units(text[start:end]))
 
 
-def _units(text: str) -> int:
+def units(text: str) -> int:
+    """The length of a text as browsers count it."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
