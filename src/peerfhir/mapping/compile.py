@@ -70,7 +70,7 @@ def compiled(checked: Checked, *, careful: bool = False) -> Compiled:
     module = emitter.module(checked)
     names = names_of(checked) | emitter.constants | lookups(checked.scope, frozenset(emitter.lookups))
     surroundings: Environment = names[ENVIRONMENT]
-    names["g_environment"] = lambda run: replace(surroundings, now=run.now)
+    names["g_environment"] = lambda run: replace(surroundings, now=run.now, watch=run.watch)
     names |= {
         "g_EvaluationProblem": EvaluationProblem,
         "g_absent": primitives.absent,

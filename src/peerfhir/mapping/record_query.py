@@ -14,15 +14,17 @@ from peerfhir.fhir.fhirpath.emitter import Emitter, Start
 from peerfhir.fhir.fhirpath.environment import Environment
 from peerfhir.fhir.fhirpath.made import ENVIRONMENT, Focus, Made, function_of, listed, name
 from peerfhir.fhir.fhirpath.model import Item, Model, Value
-from peerfhir.fhir.fhirpath.parser import Call, Expression, parse
+from peerfhir.fhir.fhirpath.parser import Call, Expression, children, parse
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem, ExpressionProblem
-from peerfhir.fhir.fhirpath.standard import Run
+from peerfhir.fhir.fhirpath.standard import Run as Function
 from peerfhir.fhir.fhirpath.types import OPEN, UNKNOWN, Scope
+from peerfhir.mapping.evaluation import Run
 from peerfhir.mapping.record_path import RecordPath, items, steps_of
 
 Json = Any
 _TIMES = frozenset(("now", "today", "timeOfDay"))
 _CONTEXT = "root"
+MAX_SECONDS = 5.0  # of work to find the records of a document
 
 
 class _Undeclared(Model):
@@ -59,7 +61,7 @@ class RecordQuery:
     """
 
     text: str
-    run: Run
+    run: Function
     start: RecordPath
 
     def there(self, document: Json) -> bool:
@@ -71,7 +73,7 @@ class RecordQuery:
 
         Raises  EvaluationProblem
         """
-        environment = Environment(_model())
+        environment = Environment(_model(), watch=Run(seconds=MAX_SECONDS).watch)
         try:
             values = self.run(environment, list(_below(document, None)))
             found = [one.value if type(one) is Item else one for one in values]
@@ -121,8 +123,7 @@ def _start(tree: Expression) -> list[str | int]:
             tree = base
 
 
-def _time(tree: object) -> Call | None:
+def _time(tree: Expression) -> Call | None:
     if isinstance(tree, Call) and tree.name in _TIMES:
         return tree
-    below = tree if isinstance(tree, tuple) else [getattr(tree, each, None) for each in getattr(tree, "__slots__", ())]
-    return next((found for one in below if (found := _time(one)) is not None), None)
+    return next((found for one in children(tree) if (found := _time(one)) is not None), None)

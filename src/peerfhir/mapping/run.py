@@ -153,6 +153,7 @@ class Program:
         except Exception as fault:
             raise self._broken(fault) from None
         if self._checked.template.record is not None:
+            self._check_size(made)
             return Result((), "none", made)
         entries = tuple([Entry._make(one) for one in made])
         self._check_entries(entries, run)
@@ -210,7 +211,11 @@ class Program:
             )
         if len(entries) > MAX_RESOURCES:
             raise RecordFailed([self._at_source("PM750", f"the record makes more than {MAX_RESOURCES} resources")])
-        if run.is_large and written([entry.resource for entry in entries]) > MAX_OUTPUT:
+        if run.is_large:
+            self._check_size([entry.resource for entry in entries])
+
+    def _check_size(self, made: Json) -> None:
+        if written(made) > MAX_OUTPUT:
             raise RecordFailed([self._at_source("PM750", f"the record makes more than {MAX_OUTPUT} characters")])
 
     def _at_source(self, code: str, what: str) -> Problem:

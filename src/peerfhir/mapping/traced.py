@@ -105,9 +105,9 @@ class _Walk:
         self._address = ""
         self._turns: list[int] = []
         names[ROOT_PLACE] = typed
-        names["run"] = Turns(now)
+        names["run"] = run = Turns(typed, now)
         names["g_chosen"] = self._choose
-        names[ENVIRONMENT] = replace(names[ENVIRONMENT], now=now)
+        names[ENVIRONMENT] = replace(names[ENVIRONMENT], now=now, watch=run.watch)
         for name, table in checked.scope.tables.items():
             place = next((key for key, value in names.items() if value == table.translate), None)
             if place is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cmp_to_key
 from typing import Any
 
@@ -12,6 +12,7 @@ from peerfhir.fhir.fhirpath.model import Value, plain, plains
 from peerfhir.fhir.fhirpath.operators import key, misfit
 
 Values = Sequence[Value]
+Given = Iterable[Value]  # looked at once, one after the other
 Criterion = Callable[[Value, int], bool | None]  # $this, $index -> true, false, unknown
 Project = Callable[[Value, int], list[Value]]
 Key = Callable[[Value, int], Value]
@@ -21,12 +22,12 @@ Fold = Callable[[Value, int, list[Value]], list[Value]]  # and $total
 # --- existence -----------------------------------------------------------------------------------------------------
 
 
-def exists_where(base: Values, criterion: Criterion) -> bool:
+def exists_where(base: Given, criterion: Criterion) -> bool:
     """`exists()`."""
     return any(criterion(value, at) is True for at, value in enumerate(base))
 
 
-def all_where(base: Values, criterion: Criterion) -> bool:
+def all_where(base: Given, criterion: Criterion) -> bool:
     """`all()`."""
     return all(criterion(value, at) is True for at, value in enumerate(base))
 
@@ -81,23 +82,23 @@ def is_distinct(base: Values) -> bool:
 # --- filter and project --------------------------------------------------------------------------------------------
 
 
-def where(base: Values, criterion: Criterion) -> list[Value]:
+def where(base: Given, criterion: Criterion) -> list[Value]:
     """`where()`."""
     return [value for at, value in enumerate(base) if criterion(value, at) is True]
 
 
-def select(base: Values, project: Project) -> list[Value]:
+def select(base: Given, project: Project) -> list[Value]:
     """`select()`."""
     return limited([found for at, value in enumerate(base) for found in project(value, at)])
 
 
-def repeat(base: Values, project: Project) -> list[Value]:
+def repeat(e: Environment, base: Values, project: Project) -> list[Value]:
     """Everything reached by repeating a projection; each value once, so that circles end."""
     found: dict[Any, Value] = {}
     waiting = list(base)
     while waiting:
         following: list[Value] = []
-        for at, value in enumerate(waiting):
+        for at, value in enumerate(e.watched(waiting)):
             for result in project(value, at):
                 mark = key(result)
                 if mark not in found:
@@ -109,7 +110,7 @@ def repeat(base: Values, project: Project) -> list[Value]:
     return list(found.values())
 
 
-def sort(base: Values, *keys: tuple[Key, bool]) -> list[Value]:
+def sort(base: Given, *keys: tuple[Key, bool]) -> list[Value]:
     """By one key after the other; a key that is empty comes first, rising or falling."""
     ways: Sequence[tuple[Key, bool]] = keys or ((lambda this, index: plain(this), False),)
     rows = [(value, [way(value, at) for way, _ in ways]) for at, value in enumerate(base)]
@@ -128,7 +129,7 @@ def sort(base: Values, *keys: tuple[Key, bool]) -> list[Value]:
     return [value for value, _ in sorted(rows, key=cmp_to_key(compare))]
 
 
-def aggregate(base: Values, step: Fold, start: Values = ()) -> list[Value]:
+def aggregate(base: Given, step: Fold, start: Values = ()) -> list[Value]:
     """`aggregate()`."""
     total = list(start)
     for at, value in enumerate(base):
@@ -213,7 +214,7 @@ def descendants(e: Environment, base: Values) -> list[Value]:
     level = children(e, base)
     while level:
         found += level
-        limited(found)
+        e.spend(len(limited(found)))
         level = children(e, level)
     return found
 

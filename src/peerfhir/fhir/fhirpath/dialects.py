@@ -11,6 +11,7 @@ class Dialect:
 
     more     functions it has besides
     prints   `&` takes every primitive, written as toString() does; else texts alone
+    watched  what looks at every item tells the watch of the evaluation, so that a record cannot take for ever
     amounts  toQuantity('min') on a number makes a Quantity of FHIR; else numbers have the unit '1'
     """
 
@@ -18,9 +19,10 @@ class Dialect:
     more: frozenset[str] = frozenset()
     prints: bool = False
     amounts: bool = False
+    watched: bool = False
 
 
-MAPPING = Dialect("mapping", frozenset(("translate", "band", "fullUrl")), prints=True, amounts=True)
+MAPPING = Dialect("mapping", frozenset(("translate", "band", "fullUrl")), prints=True, amounts=True, watched=True)
 STANDARD = Dialect("standard")
 VIEW = Dialect("view", frozenset(("getResourceKey", "getReferenceKey")))
 SDC = Dialect("sdc", frozenset(("translate", "band")))  # where a document brings code maps and bands

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -19,6 +19,7 @@ MAX_ITEMS = 100_000  # a collection larger than this is a mistake or an attack
 
 Member = Callable[[str | None, str, str], bool | None]  # system, code, value set -> yes, no, cannot know
 Subsumes = Callable[[str, str, str], bool | None]  # system, code, the code that may be below it
+Watch = Callable[[int], None]  # told of items that are looked at; raises EvaluationProblem PM750 when time is up
 
 
 @dataclass(slots=True)
@@ -32,6 +33,7 @@ class Environment:
     questionnaire  for weight(), %questionnaire
     resolved       canonical URL -> value set or code system, for weight()
     trace          collects (name, values); nothing is kept when absent
+    watch          ends an evaluation that takes too long; nothing does when absent
     """
 
     model: Model
@@ -47,10 +49,20 @@ class Environment:
     context: Item | None = None
     defined: dict[str, list[Value]] = field(default_factory=dict)
     weights: Mapping[Any, Decimal] | None = None
+    watch: Watch | None = None
 
     def fresh(self) -> Environment:
         """The same surroundings for another evaluation."""
         return replace(self, defined={})
+
+    def watched(self, values: Sequence[Value]) -> Iterable[Value]:
+        """The same values, each told to the watch before it is looked at."""
+        return values if self.watch is None else _told(values, self.watch)
+
+    def spend(self, items: int) -> None:
+        """Tell the watch of work that was done. Raises EvaluationProblem PM750."""
+        if self.watch is not None:
+            self.watch(items)
 
     def variable(self, name: str, kinds: Sequence[str] = ()) -> list[Value]:
         """The values of a %variable of the caller; structures become items of the type they say or are declared."""
@@ -103,6 +115,12 @@ class Environment:
 
 
 _MILLI = Decimal("0.001")
+
+
+def _told(values: Sequence[Value], watch: Watch) -> Iterator[Value]:
+    for value in values:
+        watch(1)
+        yield value
 
 
 def limited(values: list[Value]) -> list[Value]:

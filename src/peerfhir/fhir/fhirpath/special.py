@@ -31,6 +31,7 @@ from peerfhir.fhir.fhirpath.operations import truth
 from peerfhir.fhir.fhirpath.parser import Call, Expression, Literal, Special, Unary, children
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
 from peerfhir.fhir.fhirpath.types import EMPTY, OPEN, Card, Static, joined, made
+from peerfhir.fhir.fhirpath.watching import is_light
 
 if TYPE_CHECKING:
     from peerfhir.fhir.fhirpath.emitter import Emitter
@@ -54,6 +55,13 @@ def _mentions(node: Expression, word: str) -> bool:
     return False
 
 
+def _watched(emitter: Emitter, subject: ast.expr, node: Expression) -> ast.expr:
+    """The items, under the watch of a mapping where the look at each can be long."""
+    if not emitter.scope.dialect.watched or is_light(node):
+        return subject
+    return around("watched", subject)
+
+
 def _inside(emitter: Emitter, base: Made, native: bool) -> tuple[Focus, list[str]]:
     """What $this and $index are for each item, and their Python names."""
     names = emitter.fresh("this", "at")
@@ -75,6 +83,7 @@ def _over(names: Sequence[str], subject: ast.expr, *conditions: ast.expr) -> ast
 def _where(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:
     subject, native = kept(base)
     names, criterion = _criterion(emitter, node, base, native)
+    subject = _watched(emitter, subject, node.arguments[0])
     static = base.type if base.type.card == "many" else base.type.as_card("opt")
     if _mentions(node.arguments[0], "$index"):
         return Made(call("where", subject, function_of(names, criterion)), static, "list", native)
@@ -86,6 +95,7 @@ def _exists(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:
         return boolean(is_there(base), "one")
     subject, native = kept(base)
     names, criterion = _criterion(emitter, node, base, native)
+    subject = _watched(emitter, subject, node.arguments[0])
     if _mentions(node.arguments[0], "$index"):
         return boolean(call("exists_where", subject, function_of(names, criterion)), "one")
     some = ast.GeneratorExp(ast.Constant(True), [_over(names, subject, criterion)])
@@ -95,6 +105,7 @@ def _exists(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:
 def _all(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:
     subject, native = kept(base)
     names, criterion = _criterion(emitter, node, base, native)
+    subject = _watched(emitter, subject, node.arguments[0])
     if _mentions(node.arguments[0], "$index"):
         return boolean(call("all_where", subject, function_of(names, criterion)), "one")
     test = ast.Compare(criterion, [ast.Is()], [ast.Constant(True)])
@@ -129,7 +140,8 @@ def _project(emitter: Emitter, node: Expression, base: Made) -> tuple[list[str],
 def _select(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:
     names, found = _project(emitter, node.arguments[0], _systems(base))
     card: Card = "many" if "many" in (found.type.card, base.type.card) else "opt"
-    code = call("select", listed(base), function_of(names, listed(found)))
+    subject = _watched(emitter, listed(base), node.arguments[0])
+    code = call("select", subject, function_of(names, listed(found)))
     return Made(code, found.type.as_card(card), "list")
 
 
@@ -141,7 +153,7 @@ def _systems(base: Made) -> Made:
 def _repeat(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:
     inner = replace(_systems(base), type=_reached(emitter, node.arguments[0], _systems(base)))
     names, found = _project(emitter, node.arguments[0], inner)
-    code = call("repeat", listed(base), function_of(names, listed(found)))
+    code = call("repeat", name(ENVIRONMENT), listed(base), function_of(names, listed(found)))
     return Made(code, found.type.as_card("many"), "list")
 
 
@@ -168,7 +180,10 @@ def _sort(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:
         names, found = _project(emitter, inner, _systems(base))
         way = function_of(names, emitter.one(found, inner.offset, "a key of sort()"))
         keys.append(ast.Tuple([way, ast.Constant(falling)], ast.Load()))
-    return Made(call("sort", listed(base), *keys), replace(base.type, ordered=True), "list")
+    subject = listed(base)
+    if not all(is_light(argument) for argument in node.arguments) and emitter.scope.dialect.watched:
+        subject = around("watched", subject)
+    return Made(call("sort", subject, *keys), replace(base.type, ordered=True), "list")
 
 
 def _aggregate(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:
@@ -179,7 +194,8 @@ def _aggregate(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:
     step = emitter.aside(node.arguments[0], replace(inner, total=total))
     static = joined(start.type, step.type).as_card(step.type.card) if start else step.type
     first = [listed(start)] if start else []
-    code = call("aggregate", listed(base), function_of([*names, word], listed(step)), *first)
+    subject = around("watched", listed(base)) if emitter.scope.dialect.watched else listed(base)
+    code = call("aggregate", subject, function_of([*names, word], listed(step)), *first)
     return Made(code, static if static.card == "many" else static.as_card("opt"), "list")
 
 
