@@ -10,10 +10,9 @@ from peerfhir.fhir.rest import Reply, refusal
 
 def reply(answer: Reply) -> Response:
     """A reply of `fhir.rest` as a response."""
-    response = Response(answer.body, status=answer.status)
-    del response.headers["Content-Type"]  # Flask's own guess; an answer without a body has none
-    for name, value in answer.headers.items():
-        response.headers[name] = value
+    response = Response(answer.body, status=answer.status, headers=answer.headers)
+    if "Content-Type" not in answer.headers:
+        del response.headers["Content-Type"]  # Flask's own guess; an answer without a body has none
     return response
 
 

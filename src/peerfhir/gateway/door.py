@@ -75,12 +75,14 @@ def keeper() -> Keeper:
 
 def check_headers(request: Request) -> None:
     """Raises HeadersTooLarge, BadRequest; before anything else looks at the request."""
-    host = request.environ.get("HTTP_HOST", "")
+    environ = request.environ
+    host = environ.get("HTTP_HOST", "")
     # a server joins what stands twice; a proxy may have gone by the other one (RFC 9112, 3.2)
-    if "," in host or (not host and request.environ.get("SERVER_PROTOCOL") == "HTTP/1.1"):
+    if "," in host or (not host and environ.get("SERVER_PROTOCOL") == "HTTP/1.1"):
         raise BadRequest("A request names exactly one host.", place="Host")
-    size = sum(len(name) + len(value) + 4 for name, value in request.headers.items())
-    if size + len(request.full_path) > MOST_HEADER_BYTES:
+    # each as it came: its name without "HTTP_", a colon, a blank and the end of the line
+    size = sum(len(name) + len(value) - 1 for name, value in environ.items() if name.startswith("HTTP_"))
+    if size + len(environ.get("QUERY_STRING", "")) + len(request.path) > MOST_HEADER_BYTES:
         raise HeadersTooLarge
 
 

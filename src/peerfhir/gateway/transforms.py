@@ -24,6 +24,7 @@ from peerfhir.gateway import body, cors, door, translations
 from peerfhir.gateway.answer import fault_response, reply
 from peerfhir.gateway.asked import Asked
 from peerfhir.gateway.parts import Parts
+from peerfhir.gateway.rest import headers_of
 from peerfhir.mapping.aside import Made, Refused
 from peerfhir.mapping.inputs import outcomes, output
 from peerfhir.mapping.run import RecordFailed
@@ -79,8 +80,7 @@ def _guarded(own: Parts, kind: str, view: Callable[[str], Json], methods: tuple[
             caller = door.caller(request)
             g.fhir_caller = caller
             _check_scope(own, caller, kind)
-            headers = {name.lower(): value for name, value in request.headers.items()}
-            preferences.check_acceptable(headers, _query())
+            preferences.check_acceptable(headers_of(request), _query())
             if request.method not in methods:
                 refused = fault_response(MethodNotAllowed(), request)
                 refused.headers["Allow"] = allow
