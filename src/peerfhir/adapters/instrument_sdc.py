@@ -1,59 +1,25 @@
-"""What a questionnaire says in extensions of Structured Data Capture: extraction marks, and expressions in FHIRPath.
-
-The score of this house comes from `instrument.yaml`; an expression for the same total is for other engines, so both
-are computed on generated answers and have to agree.
-"""
+"""What a questionnaire says in extensions of Structured Data Capture: what is extracted, and what is not supported."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from peerfhir.adapters.instrument_file import Place
 from peerfhir.adapters.instrument_form import LOINC, Written
 from peerfhir.adapters.questionnaires import EXTRACT, relation_of
 from peerfhir.fhir.reader import Json
-from peerfhir.pathway.outcome import Instrument, Item, score
 
-if TYPE_CHECKING:
-    from peerfhir.fhir.fhirpath.environment import Environment
-    from peerfhir.fhir.fhirpath.parser import Expression
-    from peerfhir.fhir.fhirpath.types import Scope, Static
-
-_SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-"
-CALCULATED = f"{_SDC}calculatedExpression"
-VARIABLE = "http://hl7.org/fhir/StructureDefinition/variable"
+SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-"
 LANGUAGE = "text/fhirpath"
 RELATIONS = ("component", "member", "derived", "independent")
 _EXTRACTIONS = (
     "itemExtractionContext", "definitionExtract", "definitionExtractValue", "templateExtract",
     "templateExtractBundle", "templateExtractContext", "templateExtractValue", "extractAllocateId",
+    "targetStructureMap",
 )  # fmt: skip
-_REFUSED = {f"{_SDC}{name}": "only extraction by observation is supported" for name in _EXTRACTIONS} | {
+_REFUSED = {f"{SDC}{name}": "only extraction by observation is supported" for name in _EXTRACTIONS} | {
     "http://hl7.org/fhir/StructureDefinition/cqf-library": "expressions in CQL are not supported"
 }
-_SAMPLES, _SEED = 50, 619
-
-
-@dataclass(frozen=True)
-class _Told:
-    """One expression of a questionnaire.
-
-    url    of its extension
-    name   of a variable; the link id of the item that is calculated
-    place  of its Expression
-    sees   the variables that it may name
-    """
-
-    url: str
-    name: str
-    place: Place
-    tree: Expression
-    text: str
-    sees: Mapping[str, _Told]
 
 
 def check_marks(written: Written) -> None:
@@ -62,7 +28,7 @@ def check_marks(written: Written) -> None:
     relations: dict[Place, str] = {(): relation_of(written.form, "")}
     for place, holder in holders:
         _check_supported(written, place, holder)
-        marks = [(at, one) for at, one in _extensions(holder) if one["url"] == EXTRACT]
+        marks = [(at, one) for at, one in extensions_of(holder) if one["url"] == EXTRACT]
         if {"valueBoolean", "valueCode"} <= {key for _, one in marks for key in one}:
             what = "observationExtract: says yes or no, and how, on one item"
             written.blame("PM622", (*place, "extension", marks[-1][0]), what, "keep the one with the relationship")
@@ -83,12 +49,13 @@ def check_marks(written: Written) -> None:
             written.blame("PM607", (*place, "code"), what, "other systems may not know it", warning=True)
 
 
-def _extensions(holder: Mapping[str, Json]) -> Iterator[tuple[int, Mapping[str, Json]]]:
+def extensions_of(holder: Mapping[str, Json]) -> Iterator[tuple[int, Mapping[str, Json]]]:
+    """The extensions of an item or of the whole, each with its index."""
     yield from enumerate(holder.get("extension", ()))
 
 
 def _check_supported(written: Written, place: Place, holder: Mapping[str, Json]) -> None:
-    for at, one in _extensions(holder):
+    for at, one in extensions_of(holder):
         here = (*place, "extension", at)
         if one["url"] in _REFUSED:
             written.blame("PM623", (*here, "url"), _REFUSED[one["url"]], "mark items with observationExtract")
@@ -96,205 +63,3 @@ def _check_supported(written: Written, place: Place, holder: Mapping[str, Json])
         if language != LANGUAGE:
             what = "an expression in this language is not supported"
             written.blame("PM623", (*here, "valueExpression", "language"), what, f"write it in {LANGUAGE}")
-
-
-def check_expressions(written: Written, instrument: Instrument) -> None:
-    """Every expression can be computed and gives what its item holds; the total is the one of this house."""
-    told = _told(written)
-    if not told:
-        return
-    links = {one["linkId"]: one for _, one in written.items}
-    for one in told:
-        for literal in _linked(one.tree, ("=", "!=", "~", "!~", "in")):
-            if literal not in links:
-                from peerfhir.fhir.fhirpath.problems import nearest
-
-                what = f"the expression names item '{literal}', which is not there"
-                written.blame("PM602", one.place, what, nearest(literal, links))
-        if one.url == CALCULATED and (given := _typed(written, one)) is not None and not _fits(given, links[one.name]):
-            what = f"{given.called()} does not fit: the item is a {links[one.name]['type']}"
-            written.blame("PM603", one.place, what, "let the expression give what an answer of the item holds")
-    order = _order(written, told)
-    if order is not None and not written.refused:
-        _compare(written, instrument, order)
-
-
-def _told(written: Written) -> list[_Told]:
-    """The variables and calculated expressions in the order of the file; what is no FHIRPath is noted."""
-    from peerfhir.fhir.fhirpath.parser import parse
-    from peerfhir.fhir.fhirpath.problems import ExpressionProblem
-
-    found: list[_Told] = []
-    seen: dict[Place, dict[str, _Told]] = {}
-    for place, holder in [((), written.form), *written.items]:
-        sees = seen[place] = dict(seen[place[:-2]]) if place else {}
-        for at, one in _extensions(holder):
-            if one["url"] not in (VARIABLE, CALCULATED) or "expression" not in one.get("valueExpression", {}):
-                continue
-            here = (*place, "extension", at, "valueExpression", "expression")
-            expression = one["valueExpression"]
-            name = str(expression.get("name", "") if one["url"] == VARIABLE else holder.get("linkId", ""))
-            try:
-                told = _Told(one["url"], name, here, parse(expression["expression"]), expression["expression"], sees)
-            except ExpressionProblem as problem:
-                written.blame(problem.rule, here, problem.what, problem.hint)
-                continue
-            found.append(told)
-            if told.url == VARIABLE:
-                sees[told.name] = told
-    return found
-
-
-def _walk(tree: Expression) -> Iterator[Expression]:
-    from peerfhir.fhir.fhirpath.parser import children
-
-    yield tree
-    for one in children(tree):
-        yield from _walk(one)
-
-
-def _linked(tree: Expression, operators: tuple[str, ...]) -> Iterator[str]:
-    """The texts that `linkId` is compared with."""
-    from peerfhir.fhir.fhirpath.parser import Binary, Literal, Member
-
-    for one in _walk(tree):
-        if isinstance(one, Binary) and one.operator in operators:
-            for side, other in ((one.left, one.right), (one.right, one.left)):
-                if isinstance(side, Member) and side.name == "linkId":
-                    inside = (each for each in _walk(other) if isinstance(each, Literal) and each.kind == "string")
-                    yield from (str(each.value) for each in inside)
-
-
-def _scope(one: _Told) -> Scope:
-    from peerfhir.fhir.definitions import r4
-    from peerfhir.fhir.fhirpath.dialects import SDC
-    from peerfhir.fhir.fhirpath.types import OPEN, Bound, Scope, Static
-
-    root = Static(("QuestionnaireResponse",), "one", sure=False)
-    variables = {name: Bound(OPEN, "") for name in one.sees}
-    return Scope(root, r4(), variables, strict=False, dialect=SDC)
-
-
-def _typed(written: Written, one: _Told) -> Static | None:
-    from peerfhir.fhir.definitions import r4
-    from peerfhir.fhir.fhirpath.model import model_of
-    from peerfhir.fhir.fhirpath.problems import ExpressionProblem
-    from peerfhir.fhir.fhirpath.standard import path
-
-    try:
-        return path(one.text, _scope(one), model_of(r4())).type
-    except ExpressionProblem as problem:
-        written.blame(problem.rule, one.place, problem.what, problem.hint)
-        return None
-
-
-def _fits(given: Static, item: Mapping[str, Json]) -> bool:
-    from peerfhir.fhir.fhirpath.types import UNKNOWN
-    from peerfhir.mapping.instruments import VALUES
-    from peerfhir.mapping.leaves import conversion
-
-    kind = VALUES.get(item["type"])
-    if kind is None:  # a group or a text between questions holds nothing
-        return False
-    return any(one == UNKNOWN or conversion(one, kind) is not None for one in given.kinds) or not given.kinds
-
-
-def _order(written: Written, told: list[_Told]) -> list[_Told] | None:
-    """The calculated items, each after those it needs; None after noting a circle."""
-    from peerfhir.fhir.fhirpath.parser import Variable
-
-    calculated = {one.name: one for one in told if one.url == CALCULATED}
-    state: dict[Place, bool] = {}  # False while its needs are followed
-    order: list[_Told] = []
-
-    def follow(one: _Told) -> bool:
-        if one.place in state:
-            return state[one.place]
-        state[one.place] = False
-        needs = [
-            one.sees[each.name] for each in _walk(one.tree) if isinstance(each, Variable) and each.name in one.sees
-        ]
-        needs += [calculated[link] for link in _linked(one.tree, ("=", "~", "in")) if link in calculated]
-        if not all(follow(each) for each in needs):
-            return False
-        state[one.place] = True
-        order.append(one)
-        return True
-
-    for one in told:
-        if not follow(one):
-            written.blame("PM620", one.place, "this expression needs its own result", "break the circle")
-            return None
-    return order
-
-
-def _compare(written: Written, instrument: Instrument, order: list[_Told]) -> None:
-    """The total by expression and by this house, on every set of answers, until one differs."""
-    from peerfhir.fhir.definitions import r4
-    from peerfhir.fhir.fhirpath.environment import Environment
-    from peerfhir.fhir.fhirpath.model import model_of
-    from peerfhir.fhir.fhirpath.problems import EvaluationProblem
-
-    totals = [one["linkId"] for _, one in written.items if one["type"] == "decimal" and one.get("readOnly")]
-    target = next((one for one in order if one.url == CALCULATED and one.name == totals[0]), None)
-    if target is None:
-        return
-    for answers in _answers(instrument):
-        environment = Environment(model_of(r4()), questionnaire=written.form)
-        try:
-            got = _computed(instrument, answers, order, environment)[totals[0]]
-        except EvaluationProblem as problem:
-            written.blame("PM619", target.place, f"the expression cannot be computed: {problem.what}")
-            return
-        want = score(instrument, answers).total
-        if got != want:
-            what = f"the expression gives {'nothing' if got is None else got} where instrument.yaml gives {want}"
-            hint = "every answer that counts has its weight in the questionnaire"
-            written.blame("PM619", target.place, what, hint)
-            return
-
-
-def _answers(instrument: Instrument) -> Iterator[dict[str, str]]:
-    """Complete sets: all lowest, all highest, each item moved alone, and some of every kind."""
-    scored = [item for item in instrument.items if item.link_id in instrument.scale.items]
-    lowest = {item.link_id: _end(item, 1) for item in scored}
-    yield lowest
-    yield {item.link_id: _end(item, -1) for item in scored}
-    for item in instrument.items:
-        yield from (lowest | {item.link_id: option.code} for option in item.options)
-    rng = random.Random(_SEED)  # the same sets each time
-    for _ in range(_SAMPLES):
-        yield {item.link_id: rng.choice(item.options).code for item in instrument.items}
-
-
-def _end(item: Item, sign: int) -> str:
-    return min(item.options, key=lambda option: sign * (option.weight or 0)).code
-
-
-def _computed(
-    instrument: Instrument, answers: Mapping[str, str], order: list[_Told], environment: Environment
-) -> dict[str, Decimal | None]:
-    """The calculated items of one response."""
-    from peerfhir.fhir.fhirpath.standard import path
-
-    items: list[Json] = []
-    for item in instrument.items:
-        option = next((one for one in item.options if one.code == answers.get(item.link_id)), None)
-        if option is not None:
-            coding = {"system": option.system, "code": option.code}
-            items.append({"linkId": item.link_id, "answer": [{"valueCoding": coding}]})
-    results: dict[str, Decimal | None] = {}
-    variables: dict[Place, list[object]] = {}
-    for one in order:
-        response = {"resourceType": "QuestionnaireResponse", "status": "completed", "item": items}
-        environment.resource, environment.defined = response, {}
-        environment.variables = {name: variables.get(each.place, []) for name, each in one.sees.items()}
-        found: list[object] = list(path(one.text, _scope(one), environment.model)(response, environment))
-        if one.url == VARIABLE:
-            variables[one.place] = found
-            continue
-        number = found[0] if len(found) == 1 else None
-        results[one.name] = Decimal(number) if isinstance(number, (int, Decimal)) else None
-        if results[one.name] is not None:
-            items = [*items, {"linkId": one.name, "answer": [{"valueDecimal": results[one.name]}]}]
-    return results

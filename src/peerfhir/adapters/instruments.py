@@ -6,7 +6,14 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from peerfhir.adapters import instrument_examples, instrument_file, instrument_form, instrument_rules, instrument_sdc
+from peerfhir.adapters import (
+    instrument_examples,
+    instrument_expressions,
+    instrument_file,
+    instrument_form,
+    instrument_rules,
+    instrument_sdc,
+)
 from peerfhir.errors import BadConfiguration
 from peerfhir.mapping.problems import Problem, Problems, messages
 from peerfhir.pathway.outcome import Instrument
@@ -103,7 +110,7 @@ def _made(
         change=change,
         schedule=schedule,
     )
-    instrument_sdc.check_expressions(written, made)
+    instrument_expressions.check_expressions(written, made)
     if tried:
         instrument_examples.check(path / "examples", made, problems)
     return made if len(problems.errors) == before else None

@@ -34,7 +34,7 @@ def _form(folder: Path, instrument: Instrument) -> Form:
     items = tuple(_question(one, known, relation, category) for one in written["item"])
     total = next((one.link_id for one in items if one.read_only and one.type == "decimal"), None)
     scale = instrument.scale
-    codes = tuple(written["code"])
+    codes = _codes(written)
     return Form(
         instrument.id, instrument.url, instrument.version, items, _scoring(instrument), codes, category, total,
         (scale.low, scale.high), {scale.id: [(band.from_score, band.label) for band in scale.bands]},
@@ -47,7 +47,7 @@ def _question(one: Json, known: Mapping[str, Item], relation: str, category: tup
     item = known.get(one["linkId"])
     options = item.options if item is not None else ()
     weights = [option.weight for option in options if option.weight is not None]
-    codes = tuple(one.get("code", ()))
+    codes = _codes(one)
     return Question(
         one["linkId"], one["type"], one.get("text", ""), codes,
         tuple(Option(o.code, o.system, o.display, o.weight, o.alternatives) for o in options),
@@ -59,6 +59,13 @@ def _question(one: Json, known: Mapping[str, Item], relation: str, category: tup
 
 def _value(one: Json, url: str, key: str) -> Json:
     return next((each.get(key) for each in one.get("extension", ()) if each.get("url") == url), None)
+
+
+def _codes(one: Json) -> tuple[Json, ...]:
+    """The codes of what is extracted: those that are marked for it, else every one; their marks stay behind."""
+    codes = one.get("code", ())
+    chosen = [code for code in codes if _value(code, EXTRACT, "valueBoolean") is True] or codes
+    return tuple({key: value for key, value in code.items() if key != "extension"} for code in chosen)
 
 
 def relation_of(one: Json, inherited: str) -> str:
