@@ -145,6 +145,17 @@ def test_a_function_says_its_signature_and_the_cursor_goes_between_its_brackets(
     assert offers(root, SESSION.replace(HERE, "status: =modality.toCh‸")).offers[0]["back"] == 0
 
 
+def test_functions_that_are_made_for_the_value_come_first_and_those_that_cannot_take_it_are_left_out(
+    root: Path,
+) -> None:
+    of_text, of_number = texts(root, "status: =modality.‸"), texts(root, "status: =q1.‸")
+    assert of_text[:3] == ["contains()", "decode()", "encode()"]
+    assert of_number[:3] == ["abs()", "ceiling()", "exp()"]
+    assert "abs()" not in of_text
+    assert "upper()" not in of_number
+    assert {"empty()", "count()"} <= set(of_number)
+
+
 def test_every_function_of_the_dialect_has_a_signature() -> None:
     for name, one in functions().items():
         arguments = ARGUMENTS.get(name, "")

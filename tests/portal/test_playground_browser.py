@@ -277,8 +277,11 @@ def test_a_button_opens_the_same_list_inside_the_window(chromium: Any, door: tup
         "field => { const at = field.value.indexOf('=last_name') + 5; field.focus(); field.setSelectionRange(at, at); }"
     )
     page.locator("#mapping").evaluate(place)
+    page.get_by_role("button", name="What fits here").scroll_into_view_if_needed()
+    page.evaluate("window.stood = scrollY")
     page.get_by_role("button", name="What fits here").tap()
     page.locator("#offers li", has_text="last_name").wait_for()
+    assert page.evaluate("scrollY") == page.evaluate("window.stood")
     box = page.locator("#offers").bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width

@@ -22,6 +22,11 @@ _STARTS = ("coalesce", "iif", "now", "today", "timeOfDay", "fullUrl")  # they ne
 _INSIDE = frozenset(
     ("where", "select", "all", "exists", "repeat", "sort", "aggregate")
 )  # their argument is about an item
+_FAMILIES = {
+    **dict.fromkeys(("string", "code", "uri", "id", "markdown", "url", "canonical"), "String"),
+    **dict.fromkeys(("integer", "decimal", "positiveInt", "unsignedInt"), "number"), "boolean": "Boolean",
+    **dict.fromkeys(("date", "dateTime", "instant", "time"), "moment"), "Quantity": "Quantity",
+}  # fmt: skip
 _ENVIRONMENT = {
     "context": "the record", "resource": "the record", "rootResource": "the record", "source": "the record",
     "systems": "declared URIs", "canonical": "base of our canonicals", **WELL_KNOWN,
@@ -67,7 +72,7 @@ def offers(text: str, path: Path, known: Known) -> tuple[str, list[Offer]]:
     if before.endswith("."):
         chain = _last_chain(before[:-1])
         shape = known.chain(chain, variables, _inside(before, known, variables))
-        return word, [*_members(shape), *_functions()]
+        return word, [*_members(shape), *_functions(of=shape.kind)]
     around = _inside(before, known, variables)
     found = [*_members(around)] if around is not None else []
     named_so = (Offer(f"%{one.text}", one.kind, one.about) for one in _variables(variables))
@@ -84,11 +89,17 @@ def _variables(variables: dict[str, Shape]) -> Iterator[Offer]:
     yield from (Offer(name, "variable", about) for name, about in sorted(_ENVIRONMENT.items()) if name not in variables)
 
 
-def _functions(names: tuple[str, ...] = ()) -> Iterator[Offer]:
-    for name, function in sorted(functions().items()):
-        if not names or name in names:
-            takes = function.most > 0
-            yield Offer(f"{name}()", "function", signature(name, function), int(takes))
+def _functions(names: tuple[str, ...] = (), of: str = "") -> Iterator[Offer]:
+    """Those that are made for such a value come first; those that cannot take it are left out.
+
+    of  how the value before them is declared: `string!`
+    """
+    family = _FAMILIES.get(of.removesuffix("!"), "")
+    known = {name: one for name, one in functions().items() if not names or name in names}
+    fit = sorted(name for name, one in known.items() if family and family in one.takes)
+    others = sorted(name for name, one in known.items() if not one.takes or not family)
+    for name in (*fit, *others):
+        yield Offer(f"{name}()", "function", signature(name, known[name]), int(known[name].most > 0))
 
 
 def _last_chain(text: str) -> str:

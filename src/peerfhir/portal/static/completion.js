@@ -118,7 +118,9 @@ function choose(number) {
   open.chosen = number;
   for (const one of list.children) one.setAttribute("aria-selected", String(one.id === "offer-" + number));
   open.pane.field.setAttribute("aria-activedescendant", "offer-" + number);
-  list.children[number].scrollIntoView({ block: "nearest" });
+  const one = list.children[number]; // the list alone moves, and never the page
+  const over = one.offsetTop + one.offsetHeight + 4 - list.clientHeight;
+  list.scrollTop = Math.min(Math.max(list.scrollTop, over), Math.max(one.offsetTop - 4, 0));
 }
 
 function take(number) {
