@@ -39,6 +39,17 @@ FIRST = """"answerOption": [
             }
           ],
 """
+# The first answer of the unscored item, and the weight that the file already gives to its second.
+DIFFICULTY = """"answerOption": [
+        {
+          "valueCoding": {
+            "system": "http://loinc.org",
+            "code": "LA6572-7","""
+WEIGHT = f"""{FIRST[30:].strip().removesuffix(",").replace("0", "1")},
+          "valueCoding": {{
+            "system": "http://loinc.org",
+            "code": "LA6572-7\""""
+DAYS = "baseline_days: 14, window_days: 14"
 LICENCE = 'licence:\n  spdx_or_text: "No permission required to reproduce, translate, display or distribute."\n'
 
 
@@ -63,6 +74,8 @@ CASES: dict[str, list[tuple[str, str, str, str, str]]] = {
         ("error", FILE, "notes:", "§note:", "did you mean 'notes'"),
         ("error", FILE, "      direction:", "      §directoin: up\n      direction:", "did you mean 'direction'"),
         ("error", FILE, "{op: ge,", "{§ops: 1, op: ge,", "did you mean 'op'"),
+        ("error", FILE, "source_urls:", "change: {§mcd: 5}\nsource_urls:", "did you mean 'mcid'"),
+        ("error", FILE, "source_urls:", f"schedule: {{§every_day: 90, {DAYS}}}\nsource_urls:", "did you mean 'every_days'"),
     ],
     "PM003": [("error", FILE, "title:", "§id: phq-9\ntitle:", "")],
     "PM004": [("error", FILE, "id: phq-9", "§id: phq-8", "the folder is 'phq-9'")],
@@ -71,6 +84,16 @@ CASES: dict[str, list[tuple[str, str, str, str, str]]] = {
         ("error", FILE, "method: sum", "§method: mean", ""),
         ("error", FILE, "      missing: {max: 2", "      §missing: {max: 9", "max: 8 or less"),
         ("error", FILE, "      direction: lower-is-better\n", "", "add 'direction'"),
+        ("error", FILE, "direction: lower-is-better", "direction: §TODO", "lower-is-better or"),
+        ("error", FILE, "source_urls:", "change: {§mcid: 0, source: x}\nsource_urls:", ""),
+        ("error", FILE, "source_urls:", "change: {mcid: 5, §reliable: 27.5}\nsource_urls:", "27 or less"),
+        ("error", FILE, "source_urls:", "§change: {source: x}\nsource_urls:", "add 'mcid' or 'reliable'"),
+        ("error", FILE, "source_urls:", "change: {§mcid: five}\nsource_urls:", ""),
+        ("error", FILE, "source_urls:", "schedule: {§baseline_days: -14, every_days: 90, window_days: 14}\nsource_urls:", ""),
+        ("error", FILE, "source_urls:", "schedule: {§every_days: 1.5, baseline_days: 1, window_days: 1}\nsource_urls:", ""),
+        ("error", FILE, "source_urls:", "schedule: {baseline_days: 14, every_days: 28, §window_days: 14}\nsource_urls:",
+         "less than 14"),
+        ("error", FILE, "source_urls:", "§schedule: {every_days: 90, window_days: 14}\nsource_urls:", "add 'baseline_days'"),
     ],
     "PM600": [
         ("error", FORM, '"status": "active"', '§"status": "actve"', "did you mean 'active'"),
@@ -93,7 +116,10 @@ CASES: dict[str, list[tuple[str, str, str, str, str]]] = {
     ],
     "PM603": [("error", FORM, SHIPPED, total("item.first().answer.exists()"), "holds")],
     "PM604": [("error", FORM, FIRST, '§"answerOption": [\n        {\n', "itemWeight")],
-    "PM605": [("warning", FILE, "LA6573-5: 1", "LA6573-5: 0", "give a code")],
+    "PM605": [
+        ("warning", FILE, "LA6573-5: 1", "LA6573-5: 0", "give a code"),
+        ("warning", FORM, DIFFICULTY, f'§"answerOption": [\n        {{\n          {WEIGHT},', "give a code"),
+    ],
     "PM606": [("error", FORM, LEAD, f'{LEAD} "extension": [§{{"url": "{MARK}", "valueCode": "member"}}],', "code")],
     "PM607": [
         ("warning", FORM, '"code": [\n        {\n          "system": "http://loinc.org",\n          "code": "44250-9"',
@@ -102,7 +128,7 @@ CASES: dict[str, list[tuple[str, str, str, str, str]]] = {
     "PM608": [("error", FILE, "range: [0, 27]", "§range: [0, 26]", "range: [0, 27]")],
     "PM609": [
         ("error", FILE, "bands:\n        - {from: 0,", "§bands:\n        - {from: 1,", "begins at 0"),
-        ("error", FILE, "{from: 20,", "{from: 28,", "none above 27"),
+        ("error", FILE, "bands:\n        - {from: 0,", "§bands:\n        - {from: 40,", "none above 27"),
     ],
     "PM614": [
         ("error", FILE, "  /44260-8:\n", "  §/44260-9:\n", "did you mean '/44260-8'"),
@@ -115,6 +141,7 @@ CASES: dict[str, list[tuple[str, str, str, str, str]]] = {
         ("error", FORM, '"copyright"', '"purpose"', "add 'copyright'"),
         ("error", FILE, f"{LICENCE}  class: permission", f"§{LICENCE}  class: restricted", "ack_by"),
         ("error", FILE, "  class: permission\n", "", "add 'class'"),
+        ("error", FILE, "  class: permission\n", "  class: §TODO\n", "restricted"),
     ],
     "PM618": [
         ("error", EXAMPLE, '"total": 27', '§"total": 26', ""),
@@ -169,9 +196,66 @@ def spoiled(folder: Path, name: str, old: str, new: str) -> tuple[list[Problem],
     return examined(folder)[1].every, place
 
 
-def test_every_check_of_instruments_has_a_case():
+# code -> what looks like the mistake and is none: file, what is replaced, what by
+NEAR_MISSES: dict[str, tuple[str, str, str]] = {
+    "PM600": (FORM, '"experimental": false', '"experimental": true'),
+    "PM601": (FORM, '"linkId": "/lead"', '"linkId": "/44250-9a"'),
+    "PM602": (FORM, LEAD, LEAD + ' "enableWhen": [{"question": "/44250-9", "operator": "exists", "answerBoolean": true}],'),
+    "PM603": (FORM, SHIPPED, total("%weights.sum().truncate()", "")),
+    "PM604": (FILE, "    ordinals: {LA6572-7: 0, LA6573-5: 1, LA6575-0: 2, LA6574-3: 3}\n", "    alt_codes: {}\n"),
+    "PM605": (FILE, "LA6573-5: 1", "LA6573-5: 0.5"),
+    "PM606": (FORM, LEAD, f'{LEAD} "extension": [{{"url": "{MARK}", "valueBoolean": false}}],'),
+    "PM607": (FORM, '"code": [\n        {\n          "system": "http://loinc.org",\n          "code": "44250-9"',
+              ('"code": [\n        {"system": "http://x.example", "code": "a"}, {\n          "system": "http://loinc.org",'
+              '\n          "code": "44250-9"')),
+    "PM608": (FILE, "range: [0, 27]", "range: [0.0, 27.00]"),
+    "PM609": (FILE, "{from: 5,", "{from: 4.5,"),
+    "PM614": (FILE, "  /44260-8:\n", "  /44260-8:\n    alt_codes: {LA6570-1: [LA18938-3]}\n"),
+    "PM616": (FILE, "  class: permission\n", '  class: restricted\n  ack_by: "A. Clinician, 2026-11-21"\n'),
+    "PM618": (EDGE, ',\n    "observations": 11', ""),
+    "PM619": (FORM, SHIPPED, total(SUM, "")),
+    "PM620": (FORM, LEAD, variables(("a", "%b + 1"), ("b", "2")).replace("§", "")),
+    "PM622": (FORM, ASKED, f'{ASKED} "extension": [{{"url": "{MARK}", "valueCode": "member"}}],'),
+    "PM623": (FORM, ASKED, (f'{ASKED} "extension": [{{"url": "{SDC}enableWhenExpression", "valueExpression": '
+              '{"language": "text/fhirpath", "expression": "true"}}],')),
+}  # fmt: skip
+
+
+def test_every_check_of_instruments_has_a_case_with_its_place_and_a_near_miss():
     wanted = {f"PM{number}" for number in range(600, 624)} - OF_MAPPINGS - NEVER_GIVEN
-    assert {code for code in CASES if code >= "PM600"} == wanted
+    assert {code for code in CASES if code >= "PM600"} == set(NEAR_MISSES) == wanted
+    assert {code for code in wanted if not any("§" in new for *_, new, _ in CASES[code])} == set()
+
+
+@pytest.mark.parametrize("code", NEAR_MISSES)
+def test_what_only_looks_like_a_mistake_is_none(code, tmp_path):
+    every, _ = spoiled(tmp_path, *NEAR_MISSES[code])
+    assert [str(one) for one in every] == []
+
+
+TEMPLATED = {
+    "templateExtract": '"extension": [{"url": "template", "valueReference": {"reference": "Basic/t"}}]',
+    "templateExtractBundle": '"valueReference": {"reference": "Basic/t"}',
+    "templateExtractContext": '"valueString": "item"',
+    "templateExtractValue": '"valueString": "answer.value"',
+    "extractAllocateId": '"valueString": "own"',
+    "definitionExtract": '"extension": [{"url": "definition", "valueCanonical": "http://x.example"}]',
+    "definitionExtractValue": '"extension": [{"url": "definition", "valueUri": "http://x.example#a"}]',
+    "targetStructureMap": '"valueCanonical": "http://x.example/map"',
+}
+
+
+@pytest.mark.parametrize("name", TEMPLATED)
+@pytest.mark.parametrize("holder", [LEAD, '"name": "PHQ9",'], ids=["item", "root"])
+def test_extraction_by_template_or_definition_is_refused_where_it_stands(name, holder, tmp_path):
+    mark = f'{{§"url": "{SDC}{name}", {TEMPLATED[name]}}}'
+    if holder == LEAD:
+        every, place = spoiled(tmp_path, FORM, LEAD, f'{LEAD} "extension": [{mark}],')
+    else:
+        every, place = spoiled(tmp_path, FORM, '"extension": [\n    {', f'"extension": [\n    {mark}, {{')
+    assert [(one.code, one.severity) for one in every] == [("PM623", "error")]
+    assert (every[0].mark.line, every[0].mark.column) == place
+    assert "observationExtract" in every[0].hint
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from peerfhir.adapters import instrument_form
+from peerfhir.adapters import instrument_form, instrument_sdc
 from peerfhir.adapters.instrument_file import DECISIONS
 from peerfhir.fhir.writer import indented, write
 from peerfhir.mapping.problems import Problem, Problems
@@ -39,6 +39,7 @@ def start(ident: str, source: Path, folder: Path) -> Started:
     if written is None:
         return Started((), tuple(problems.every))
     items, _ = instrument_form.questions(written, {})
+    instrument_sdc.check_marks(written)
     scored = [one for one in items.values() if one.options and all(o.weight is not None for o in one.options)]
     home = folder / ident
     (home / "examples").mkdir(parents=True)
