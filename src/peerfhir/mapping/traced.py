@@ -48,12 +48,17 @@ class Tracer:
         self._codes: dict[int, Any] = {}
         self._names = names_of(checked)
 
-    def run(self, typed: Json, now: datetime | None = None) -> Trace:
+    def run(
+        self, typed: Json, now: datetime | None = None, said: list[tuple[str, list[Json]]] | None = None
+    ) -> Trace:
         """What every rule gives for one typed record.
 
+        said    takes the name and the values of each trace() that is reached
         Raises  EvaluationProblem at the first rule that fails
         """
-        return _Walk(self, self._checked, dict(self._names), typed, now).trace()
+        names = dict(self._names)
+        names[ENVIRONMENT] = replace(names[ENVIRONMENT], trace=said)
+        return _Walk(self, self._checked, names, typed, now).trace()
 
     def code(self, tree: ast.expr) -> Any:
         """A tree of this mapping as Python code, compiled once."""
