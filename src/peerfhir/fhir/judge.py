@@ -127,7 +127,7 @@ class Judge:
         if not codes & _WELL_BUILT:
             is_contained = depth > 0 and path.endswith("]")  # entries and parameters end in a name
             seen = self._beside(resource, shell, path, asked, is_contained=is_contained)
-            if self._has_constraints and (claims or seen is None or scan.EXTENDED in seen):
+            if self._has_constraints and (claims or seen is None or seen.extensions):
                 self._by_path(resource, claims, path, asked, seen)
         if "structure" not in codes:
             for place, one in inner:
@@ -135,19 +135,19 @@ class Judge:
 
     def _beside(
         self, resource: dict[str, Any], shell: dict[str, Any], path: str, asked: _Asked, *, is_contained: bool
-    ) -> list[str] | None:
+    ) -> scan.Seen | None:
         """What no schema says. Returns what `scan` saw; None when it was not told, and anything may be there.
 
         Places are turned into FHIRPath only where there is something to say.
         """
         said: list[Finding] = []
-        seen: list[str] | None = None
+        seen: scan.Seen | None = None
         if not is_contained:  # what is contained was looked at together with the resource around it
-            seen = []
+            seen = scan.Seen()
             around = resource if "contained" in resource else shell
             is_quiet = scan.is_quiet(around, self.base.integers, self._extended, seen)
             is_local = is_odd = not is_quiet
-            for text in seen:  # what is neither `Type/id` nor an address: local, a urn, or conditional
+            for text in seen.references:  # what is neither `Type/id` nor an address: local, a urn, or conditional
                 first = text[:1]
                 is_local |= first == "#"
                 is_odd |= first == "#" or first == "u" or "?" in text
@@ -169,7 +169,7 @@ class Judge:
         return seen
 
     def _by_path(
-        self, resource: dict[str, Any], claims: tuple[str, ...], path: str, asked: _Asked, seen: list[str] | None
+        self, resource: dict[str, Any], claims: tuple[str, ...], path: str, asked: _Asked, seen: scan.Seen | None
     ) -> None:
         """The invariants of the profiles a resource claims, and of the extensions that it holds."""
         said: list[Finding] = []
@@ -177,21 +177,27 @@ class Judge:
             said += self._rules.broken(url, resource, path, asked.whole)
         if claims and (asked.whole is not resource or "contained" in resource):
             said += self._beyond(claims, resource, path, asked, seen)
-        if seen is None or scan.EXTENDED in seen:
+        if seen is None or "contained" in resource or self._are_broken(seen.extensions, asked.whole):
             for place, one in _extensions(resource, path, self._extended):
                 said += self._rules.broken(one["url"], one, place, asked.whole)
         for each in said:
             asked.found.append(replace(each, expression=spoken(self.base, asked.whole, each.expression)))
 
+    def _are_broken(self, extensions: list[dict[str, Any]], whole: Json) -> bool:
+        """Whether there is something to say of them; their places are looked for only then."""
+        return any(found for one in extensions for found in self._rules.broken(one["url"], one, "", whole))
+
     def _beyond(
-        self, claims: tuple[str, ...], resource: dict[str, Any], path: str, asked: _Asked, seen: list[str] | None
+        self, claims: tuple[str, ...], resource: dict[str, Any], path: str, asked: _Asked, seen: scan.Seen | None
     ) -> Iterator[Finding]:
         """References of the resource whose target is at hand and meets none of the profiles it should."""
         if asked.targets is None:
             asked.targets = Targets(asked.whole)
         if seen is None or resource["resourceType"] in _HOLDERS:  # then not every reference was seen
-            seen = [text for _, text in references.references(resource, path)]
-        here = {text: one for text in seen if (one := asked.targets.of(text, resource)) is not None}
+            texts = [text for _, text in references.references(resource, path)]
+        else:
+            texts = seen.references
+        here = {text: one for text in texts if (one := asked.targets.of(text, resource)) is not None}
         for url in claims if here else ():
             for place, text, urls in self._rules.references(url, resource, path, here.keys()):
                 if not any(self._meets(here[text], each, asked.met) for each in urls):

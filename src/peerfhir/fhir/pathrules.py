@@ -19,6 +19,7 @@ from peerfhir.fhir.fhirpath.types import OPEN, Scope, Static
 from peerfhir.fhir.issues import Finding
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.schema import Schema
+from peerfhir.fhir.surely import surely
 from peerfhir.fhir.terminology import Answer, Terminology
 
 _MOST_WORDS = 300
@@ -56,6 +57,7 @@ class PathRules:
         self._terminology, self._constraints = terminology, constraints
         self._rules: dict[str, tuple[tuple[_Rule, ...], tuple[_Rule, ...]]] = {}
         self._paths: dict[tuple[str, str], Path | None] = {}
+        self._sure: dict[tuple[str, str], Callable[[Json], bool]] = {}
         self._slices: dict[str, Callable[[Json], bool]] = {}
         self._kinds: dict[tuple[str, str, str], str] = {}
 
@@ -72,6 +74,8 @@ class PathRules:
             if rule.first and rule.first.isdisjoint(resource):
                 continue
             for at, item in enumerate(self._items(rule, root)):
+                if self._surely(rule.said.expression, item.kind)(item.value):
+                    continue
                 if environment is None:
                     environment = Environment(
                         model_of(r4()), resource=resource if "resourceType" in resource else None, root=whole,
@@ -166,6 +170,15 @@ class PathRules:
                     self._paths[expression, kind] = None
         return self._paths[expression, kind]
 
+    def _surely(self, expression: str, kind: str) -> Callable[[Json], bool]:
+        """What says quickly of most values that an invariant holds for them."""
+        known = self._sure.get((expression, kind))
+        if known is None:
+            is_read = self._path(expression, kind) is not None
+            known = (surely(expression, kind, r4()) if is_read else None) or _never
+            self._sure[expression, kind] = known
+        return known
+
     def _items(self, rule: _Rule, root: Item) -> list[Item]:
         """The values that an invariant is about."""
         found = [root]
@@ -228,6 +241,10 @@ def _plain_below(node: Json, way: _Step) -> Iterable[Json]:
     value = node.get(way.key) if type(node) is dict else None
     values = value if type(value) is list else () if value is None else (value,)
     return values if way.belongs is None else [one for one in values if way.belongs(one)]
+
+
+def _never(_: Json) -> bool:
+    return False
 
 
 def _kind(kind: str, value: Json) -> str:

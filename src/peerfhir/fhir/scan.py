@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,16 +15,22 @@ from peerfhir.fhir.schema import Base
 
 _INTEGERS = frozenset({"integer", "unsignedInt", "positiveInt"})
 MAX_DEPTH = 100  # objects in objects; the reader stops strangers at 64
-EXTENDED = "extended"
 _TELLING = frozenset({"reference", "url", "div", "start"})
 Object = dict[str, Any]
 
 
-def is_quiet(root: Object, integers: frozenset[str], urls: frozenset[str], seen: list[str]) -> bool:  # noqa: C901 - one pass, for speed
+@dataclass(slots=True)
+class Seen:
+    """What was met on the way: the text of every reference, and the extensions that were asked for."""
+
+    references: list[str] = field(default_factory=list)
+    extensions: list[Object] = field(default_factory=list)
+
+
+def is_quiet(root: Object, integers: frozenset[str], urls: frozenset[str], seen: Seen) -> bool:  # noqa: C901 - one pass, for speed
     """Whether nothing in a resource that its schema accepts needs a closer look; most are, and it costs no places.
 
-    urls  of extensions that have invariants of their own
-    seen  takes the text of every reference, and EXTENDED for an extension of `urls`
+    urls  of extensions that have invariants of their own: `seen` takes them, and every reference
     """
     level = [root]
     for _ in range(MAX_DEPTH):
@@ -54,12 +61,12 @@ def is_quiet(root: Object, integers: frozenset[str], urls: frozenset[str], seen:
     return False
 
 
-def _is_quiet_text(node: Object, key: str, text: str, urls: frozenset[str], seen: list[str]) -> bool:
+def _is_quiet_text(node: Object, key: str, text: str, urls: frozenset[str], seen: Seen) -> bool:
     if key == "reference":
-        seen.append(text)
+        seen.references.append(text)
     elif key == "url":
         if text in urls:
-            seen.append(EXTENDED)
+            seen.extensions.append(node)
     elif key == "div":
         return is_closed(text)
     elif "end" in node:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cmp_to_key
-from typing import Any
 
 from peerfhir.fhir.fhirpath import operators
 from peerfhir.fhir.fhirpath.environment import MAX_ITEMS, Environment, limited, too_many
@@ -94,20 +93,20 @@ def select(base: Given, project: Project) -> list[Value]:
 
 def repeat(e: Environment, base: Values, project: Project) -> list[Value]:
     """Everything reached by repeating a projection; each value once, so that circles end."""
-    found: dict[Any, Value] = {}
+    found: list[Value] = []
+    once = operators.Once()
     waiting = list(base)
     while waiting:
         following: list[Value] = []
         for at, value in enumerate(e.watched(waiting)):
             for result in project(value, at):
-                mark = key(result)
-                if mark not in found:
-                    found[mark] = result
+                if once.takes(result):
                     following.append(result)
+        found += following
         if len(found) > MAX_ITEMS:
             raise too_many()
         waiting = following
-    return list(found.values())
+    return found
 
 
 def sort(base: Given, *keys: tuple[Key, bool]) -> list[Value]:

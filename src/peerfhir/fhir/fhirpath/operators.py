@@ -292,7 +292,36 @@ def member(left: Value, right: Values) -> bool | None:
 
 def union(left: Values, right: Values) -> list[Value]:
     """`|`: each value once, in the order in which they come."""
-    found: dict[Any, Value] = {}
-    for value in (*left, *right):
-        found.setdefault(key(value), value)
-    return list(found.values())
+    values = [*left, *right]
+    once = Once()
+    return values if len(values) < 2 else [value for value in values if once.takes(value)]
+
+
+class Once:
+    """Takes each value once. What lies deep in a structure is compared only where another is the same at its top."""
+
+    def __init__(self) -> None:
+        self._first: dict[Any, Value] = {}  # by what stands at the top
+        self._keys: set[Any] = set()
+
+    def takes(self, value: Value) -> bool:
+        """Whether no equal value was taken before."""
+        top = _top(value)
+        if top not in self._first:
+            self._first[top] = value
+            return True
+        self._keys.add(key(self._first[top]))
+        whole = key(value)
+        is_new = whole not in self._keys
+        self._keys.add(whole)
+        return is_new
+
+
+def _top(value: Value) -> Any:
+    """Something hashable that equal values share and few others do."""
+    if type(value) is not Item or type(value.value) is not dict or type(plain(value)) is not Item:
+        return key(value)
+    return frozenset((name, type(one) if type(one) in _DEEP else _json_key(one)) for name, one in value.value.items())
+
+
+_DEEP = (dict, list)
