@@ -43,9 +43,7 @@ for _name, _group in (
 app.command()(validate)
 
 Config = Annotated[Path, typer.Option("--config", envvar="PEERFHIR_CONFIG", help="The folder config/.")]
-Development = Annotated[
-    bool, typer.Option("--dev", help="A mapping that was changed without a new version is told, not refused.")
-]
+Development = Annotated[bool, typer.Option("--dev", help="A changed mapping needs no new version; it is told.")]
 DEFAULT_CONFIG = Path("config")
 
 

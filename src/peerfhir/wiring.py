@@ -6,16 +6,16 @@ import os
 import secrets
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from peerfhir.clock import SystemClock
-from peerfhir.config import Settings, compose
+from peerfhir.config import Settings
 from peerfhir.config.load import load
 from peerfhir.errors import BadConfiguration, DatabaseBusy, Fault
 from peerfhir.pathway.people import Program, Weights
@@ -25,8 +25,12 @@ if TYPE_CHECKING:
     from flask import Flask
     from sqlalchemy import Engine
 
+    from peerfhir.activation import Pinned, Reloading
+    from peerfhir.adapters.projection import Context
+    from peerfhir.fhir.labels import Projected
     from peerfhir.inbox.process import Inbox
-    from peerfhir.mapping.registry import Mappings
+    from peerfhir.mapping.instruments import Form
+    from peerfhir.mapping.registry import Mappings, Standing
     from peerfhir.outbox.deliver import Outbox
     from peerfhir.pathway.outcome import Instrument
     from peerfhir.records.work import Office
@@ -90,11 +94,13 @@ class House:
             raise BadConfiguration((f"PEERFHIR_DATABASE_URL: {sentence}",)) from fault
 
     def check(self) -> None:
-        """Everything that a service opens when it starts. Raises BadConfiguration."""
+        """Everything that a service opens when it starts; nothing is kept of it. Raises BadConfiguration."""
+        from peerfhir.activation import refusals
         from peerfhir.fhir import site
 
         self.check_schema()
-        _ = self.programs, self.instruments, self.mappings, site.judge()
+        _ = self.reloads_seen, self.programs, self.instruments, self.mappings, site.judge()
+        refusals(self.engine, self.mappings, development=self.settings.development)
         self.engine.dispose()  # `serve` forks after this: no child may hold our connection
 
     # -- the rooms -------------------------------------------------------------------------------------------
@@ -146,50 +152,83 @@ class House:
         return load_instruments(self.settings.config_dir / "instruments")
 
     @cached_property
-    def mappings(self) -> Mappings:
-        """The mappings, every one checked."""
-        from peerfhir.adapters.pieces import NEEDED
+    def forms(self) -> Mapping[str, Form]:
+        """The questionnaires as mappings see them, as they were at the start."""
         from peerfhir.adapters.questionnaires import forms
+
+        return forms(self.settings.config_dir / "instruments", self.instruments)
+
+    @cached_property
+    def profiles(self) -> Mapping[str, Any]:
+        """The profiles of the site's packages, which mappings may claim."""
         from peerfhir.fhir.site import FOLDER, installed
         from peerfhir.mapping.packaged import Packaged
-        from peerfhir.mapping.registry import Mappings
 
-        loaded = Mappings.load(
-            self.settings.mappings_dir,
-            canonical=self.settings.canonical,
-            instruments=forms(self.settings.config_dir / "instruments", self.instruments),
-            profiles=Packaged(installed(self.settings.config_dir / FOLDER)),
+        return Packaged(installed(self.settings.config_dir / FOLDER))
+
+    @cached_property
+    def mappings(self) -> Mappings:
+        """The mappings as they were at the start, every one checked."""
+        return self.read_mappings()
+
+    def read_mappings(self) -> Mappings:
+        """The mappings as they are now. Raises BadConfiguration with every problem of every file."""
+        from peerfhir.activation import read
+
+        return read(self.settings, self.forms, self.profiles)
+
+    @cached_property
+    def reloads_seen(self) -> int:
+        """The last reload that was asked for before the mappings were read."""
+        from peerfhir.records import kept
+        from peerfhir.records.database import reading
+
+        with reading(self.engine) as connection:
+            return kept.asked(connection)[0]
+
+    @cached_property
+    def standing(self) -> Standing:
+        """The mappings in use, active from here on. Raises BadConfiguration."""
+        from peerfhir.activation import activate
+        from peerfhir.logs import log
+        from peerfhir.mapping.registry import Standing
+
+        _ = self.reloads_seen
+        for line in activate(self.engine, self.clock, self.mappings, development=self.settings.development):
+            log().warning(line)
+        return Standing(self.mappings)
+
+    @cached_property
+    def reloading(self) -> Reloading:
+        """Puts other mappings in their place while the service runs."""
+        from peerfhir.activation import Reloading
+
+        return Reloading(
+            self.engine,
+            self.clock,
+            self.standing,
+            self.read_mappings,
+            seen=self.reloads_seen,
+            development=self.settings.development,
         )
-        known = frozenset(loaded.ids())
-        problems = [
-            f"{self.settings.mappings_dir / name}:1:1: this mapping is needed and not there"
-            for name in sorted(NEEDED - known)
-        ]
-        problems += [
-            f"{loaded.get(name).document.mark}: status: only an active mapping is used for delivery"
-            for name in sorted(NEEDED & known)
-            if loaded.get(name).document.status != "active"
-        ]
-        for endpoint in self.settings.endpoints.values():
-            file = self.settings.config_dir / "endpoints" / f"{endpoint.id}.yaml"
-            problems += [
-                f"{compose(file).at(('writes', kind, 'mapping'))}: writes.{kind}.mapping: no mapping of that name"
-                for kind, rule in endpoint.writes.items()
-                if rule.mapping is not None and rule.mapping not in known
-            ]
-            problems += [
-                f"{compose(file).at(('overlays', at))}: overlays: {what}"
-                for at, what in loaded.refused(endpoint.id, endpoint.overlays)
-            ]
-        if problems:
-            raise BadConfiguration(tuple(problems))
-        return loaded
+
+    @cached_property
+    def pinned(self) -> Pinned:
+        """Mappings as they were, by their content hash."""
+        from peerfhir.activation import Pinned
+
+        return Pinned(self.settings.canonical, self.profiles)
 
     @cached_property
     def office(self) -> Office:
         """Where works are opened."""
         from peerfhir.adapters.projection import project
         from peerfhir.records.work import Office
+
+        standing, instruments = self.standing, self.instruments
+
+        def projected(record: object, context: Context) -> Sequence[Projected]:
+            return project(standing.now, instruments, record, context)
 
         endpoints = self.settings.endpoints
         return Office(
@@ -199,7 +238,7 @@ class House:
             instruments=self.instruments,
             recipients={name: Recipient(each.recipient) for name, each in endpoints.items()},
             horizon={name: timedelta(hours=each.horizon_hours) for name, each in endpoints.items()},
-            project=partial(project, self.mappings, self.instruments),
+            project=projected,
         )
 
     def web(self) -> Flask:
@@ -213,11 +252,13 @@ class House:
                 engine=self.engine,
                 clock=self.clock,
                 office=self.office,
-                mappings=self.mappings,
+                mappings=self.standing,
                 endpoints=self.settings.endpoints,
                 programs=self.programs,
                 instruments=self.instruments,
                 pages=create_pages,
+                reload=self.reloading.reload,
+                follow=self.reloading.follow,
             )
         )
 
@@ -230,17 +271,42 @@ class House:
 
         owner = f"{os.getpid()}-{secrets.token_hex(6)}"
         return Worker(
-            Inbox(self.engine, self.clock, self.office, self.mappings, owner),
+            Inbox(
+                self.engine,
+                self.clock,
+                self.office,
+                self.standing,
+                owner,
+                overlays={name: each.overlays for name, each in self.settings.endpoints.items()},
+            ),
             Outbox(
                 self.engine,
                 self.clock,
                 {name: each for name, each in self.settings.endpoints.items() if each.live},
                 lambda endpoint: Ehr(endpoint, self.clock),
-                Render(self.mappings, self.clock, programs=self.programs, instruments=self.instruments),
+                Render(
+                    self.standing,
+                    self.clock,
+                    programs=self.programs,
+                    instruments=self.instruments,
+                    pinned=self.pinned,
+                    made_with=self.made_with,
+                ),
                 owner=owner,
             ),
             owner,
+            self.reloading.follow,
         )
+
+    @property
+    def made_with(self) -> tuple[str, str]:
+        """What runs the mappings: this version, and the FHIR packages that are installed."""
+        from importlib.metadata import version
+
+        from peerfhir.fhir.site import FOLDER, installed
+
+        packages = [path.stem for path in installed(self.settings.config_dir / FOLDER)]
+        return f"peerfhir {version('peerfhir')}", " ".join(packages)
 
 
 @dataclass
@@ -250,9 +316,11 @@ class Worker:
     inbox: Inbox
     outbox: Outbox
     owner: str = "worker"
+    follow: Callable[[], None] = lambda: None  # reads the mappings again when somebody asked for it
 
     def turn(self) -> int:
         """One turn; how many messages were handled."""
+        self.follow()
         return self.inbox.run_once() + self.outbox.run_once()
 
     def drain(self) -> int:
@@ -293,6 +361,7 @@ class Worker:
         """A turn that never keeps a signal waiting, nor ends the worker because the database was busy."""
         from peerfhir.logs import log
 
+        self.follow()
         try:
             return self.inbox.run_once() + self.outbox.run_once(patience=_TURN_SECONDS)
         except DatabaseBusy:

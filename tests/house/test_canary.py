@@ -118,7 +118,7 @@ def go_wrong(loop: Loop, walk: Walk, monkeypatch: pytest.MonkeyPatch) -> None:
         broken.setattr(notes.steps, "record_encounter", quote)
         refused(lambda: walk.note(working=CANARIES["working"]))
     with monkeypatch.context() as broken:
-        broken.setattr(render.Render, "_of_encounter", quote)
+        broken.setattr(render.Rendering, "_of_encounter", quote)
         walk.note(working=CANARIES["working"], summary=CANARIES["summary"])
         loop.settle()
     with monkeypatch.context() as broken:

@@ -21,8 +21,9 @@ from tests.support.owing import PROGRAM, endpoint_at, owe, owe_in, rows, states
 ENDPOINT = endpoint_at("http://127.0.0.1:9/fhir", lease_seconds=60.0)
 DONE = Ending("done", verdict=Verdict.DONE, status=201, on_wire=True)
 SENT = Kept(
-    "Observation", 1, "the hospital takes Observation", "m", "0" * 64, method="POST", target="Observation", body=b"{}"
-)
+    "Observation", 1, "the hospital takes Observation", method="POST", target="Observation", body=b"{}",
+    mapping_id="m", mapping_sha256="0" * 64,
+)  # fmt: skip
 
 
 def settle(engine, clock, lease, ending=DONE):

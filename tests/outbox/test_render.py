@@ -33,8 +33,8 @@ ENROLLED = told(TaskStatus.COMPLETED, Status.ENROLLED)
 def test_a_meeting_is_said_with_the_hospitals_own_addresses(ward):
     prepared = ward.rendered(Piece.ENCOUNTER, ward.encounter)
     resource = json.loads(prepared.create)
-    assert (prepared.form, prepared.rung, prepared.mapping_id) == ("Encounter", 1, "encounter")
-    assert len(prepared.mapping_sha256) == 64
+    assert (prepared.form, prepared.rung, prepared.made_by.mapping_id) == ("Encounter", 1, "encounter")
+    assert len(prepared.made_by.mapping_sha256) == 64
     assert resource["subject"]["reference"] == "Patient/their-patient"
     assert resource["basedOn"][0]["reference"] == "ServiceRequest/their-servicerequest"
     assert resource["serviceProvider"]["reference"] == "Organization/their-program"

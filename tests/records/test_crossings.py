@@ -37,9 +37,9 @@ from tests.support.clock import HeldClock
 
 OURS, THEIRS = "north", "south"
 IDENTIFIER = Identifier("http://hospital.example/mrn", "same")
-# Of one database, whatever programs are in it: the engine, the migrations, and the one audit chain.
+# Of one database, whatever programs are in it: the engine, the migrations, the mappings, and the one audit chain.
 OF_THE_DATABASE = {
-    "database", "schema", "upsert", "audit.append", "audit.verify",
+    "database", "schema", "upsert", "kept", "audit.append", "audit.verify",
     "projection.outward", "projection.advice", "versions.to_bytes", "versions.from_bytes", "owed.move_head",
 }  # fmt: skip
 
@@ -279,8 +279,9 @@ def test_their_records_cannot_be_saved_over(two: Office, engine: Engine) -> None
 
 
 def test_every_table_of_a_program_says_so() -> None:
-    """The others hold nothing of a person: how an endpoint is, each key of a token once, where the chain ends."""
+    """The others hold nothing of a person: how an endpoint is, each key of a token once, mappings, the chain's end."""
     without = {table.name for table in ALL_TABLES if "program_id" not in table.c}
-    assert without == {"endpoint_state", "used_jti", "audit_head"}
+    mappings = {"mapping_version", "mapping_file", "mapping_reload"}
+    assert without == {"endpoint_state", "used_jti", "audit_head"} | mappings
     assert all(not table.c.program_id.nullable for table in ALL_TABLES if "program_id" in table.c)
     assert schema.audit.c.program_id.nullable is False

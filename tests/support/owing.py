@@ -18,7 +18,7 @@ from peerfhir.fhir import writer
 from peerfhir.fhir.capability import Offer
 from peerfhir.outbox.deliver import Outbox
 from peerfhir.outbox.ehr import Ehr
-from peerfhir.outbox.lease import Message
+from peerfhir.outbox.lease import MadeBy, Message
 from peerfhir.outbox.prepared import Change, Prepared, Revision
 from peerfhir.pathway.consent import Decision
 from peerfhir.pathway.vocabulary import SHARE_CLASS_OF, Piece
@@ -112,7 +112,7 @@ class PlainRender:
         number = message.idem.split(":")[0]
         if number in self.broken:
             raise MappingFailed("A rule found nothing.", place="plain.map.yaml:3:1")
-        chosen = Prepared("Observation", 1, "the hospital takes Observation", "plain", "0" * 64)
+        chosen = Prepared("Observation", 1, "the hospital takes Observation", MadeBy("plain", "0" * 64))
         if message.piece == Piece.STATUS:
             version = message.record_version
 

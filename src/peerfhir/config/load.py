@@ -51,6 +51,7 @@ class _MainFile(Strict):
     idle_minutes = fields.Integer(load_default=15, validate=validate.Range(min=1, max=240))
     session_hours = fields.Integer(load_default=12, validate=validate.Range(min=1, max=24))
     playground = fields.Boolean(load_default=False)
+    development = fields.Boolean(load_default=False)
     default_program = Text(load_default=None, validate=ID)
     cors_origins = fields.List(Text(validate=_ORIGIN), load_default=list)
 
@@ -168,6 +169,7 @@ def _settings(
                 "idle_minutes",
                 "session_hours",
                 "playground",
+                "development",
             )
         },
     )

@@ -94,6 +94,7 @@ class Settings:
     idle_minutes: int = 15
     session_hours: int = 12
     playground: bool = False  # mappings tried in the portal by engineers
+    development: bool = False  # a mapping may change without a new version
     cors_origins: tuple[str, ...] = ()  # of pages that may call the FHIR API from a browser; "*" for any
     default_program: str = ""
     programs: Mapping[str, ProgramSettings] = field(default_factory=dict)

@@ -61,6 +61,7 @@ def _begin() -> None:
     # a name from outside goes into answers, rows and logs: letters and digits only, or one of ours
     g.execution_id = asked if _REQUEST_ID.fullmatch(asked) else new_id()
     door.check_headers(request)
+    own().follow()
 
 
 def _finish(response: Response) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -31,7 +31,11 @@ class MappingsKnown(Protocol):
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything wiring gives to the web app. `pages` adds the portal, which the gateway may not import."""
+    """Everything wiring gives to the web app. `pages` adds the portal, which the gateway may not import.
+
+    reload  reads the mappings again for whom it is given, in every process; says what is told of them
+    follow  does what another process was asked to reload
+    """
 
     settings: Settings
     engine: Engine
@@ -42,6 +46,8 @@ class Parts:
     programs: Mapping[str, Program]
     instruments: Mapping[str, Instrument]
     pages: Callable[[Parts], Blueprint] | None = None
+    reload: Callable[[str], Sequence[str]] | None = None
+    follow: Callable[[], None] = lambda: None
 
 
 def parts() -> Parts:

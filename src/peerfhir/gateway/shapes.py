@@ -135,6 +135,12 @@ class OutboxLine(_Shown):
     rung_reason = fields.String(required=True, allow_none=True, **says("Why that form."))
     mapping_id = fields.String(required=True, allow_none=True, **says("The mapping that made it.", "referral-status"))
     mapping_sha256 = fields.String(required=True, allow_none=True, **says("Of the mapping that made it.", _SUM))
+    mapping_version = fields.String(required=True, allow_none=True, **says("Of the mapping that made it.", "1.0.0"))
+    overlay = fields.String(required=True, allow_none=True, **says("The overlay it lay under.", "epic-like"))
+    engine = fields.String(required=True, allow_none=True, **says("What ran the mapping.", "peerfhir 0.1.0"))
+    packages = fields.String(
+        required=True, allow_none=True, **says("The FHIR packages that were installed then, with a blank between.")
+    )
     method = fields.String(required=True, allow_none=True, **says("How it was sent.", "PUT"))
     created_at = fields.AwareDateTime(required=True, **says("Since when it is owed.", _AT))
     horizon_at = fields.AwareDateTime(required=True, **says("Until when it is tried.", _AT))

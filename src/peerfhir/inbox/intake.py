@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from peerfhir.adapters import referral as referrals
 from peerfhir.errors import Fault, NotFound
 from peerfhir.fhir.reader import Json, read_own
 from peerfhir.fhir.store import Store
-from peerfhir.mapping.registry import Mappings
+from peerfhir.mapping.registry import InUse
 from peerfhir.pathway.people import Person
 from peerfhir.pathway.referral import Origin, Referral
 
@@ -25,11 +26,15 @@ class Intake:
     """Reads orders of one configured house.
 
     endpoints  ids of hospitals that can be written back to
+    overlays   endpoint -> ids of the overlays that what it sends is read under
     """
 
-    def __init__(self, mappings: Mappings, endpoints: frozenset[str]) -> None:
+    def __init__(
+        self, mappings: InUse, endpoints: frozenset[str], overlays: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         self._mappings = mappings
         self._endpoints = endpoints
+        self._overlays = overlays or {}
 
     def __call__(self, store: Store, task: Json, source: str) -> tuple[Person, Referral]:
         """The drafts that steps.receive_referral takes.
@@ -41,9 +46,8 @@ class Intake:
         request = _needed(store, task.get("focus"), "ServiceRequest", "Task.focus")
         patient = _needed(store, task.get("for"), "Patient", "Task.for")
         requester = _known(store, task.get("requester"))
-        person, draft = referrals.from_fhir(
-            self._mappings, task, request, patient, requester, _consent_of(store, request)
-        )
+        mappings = self._mappings.now.under(self._overlays.get(source, ()))
+        person, draft = referrals.from_fhir(mappings, task, request, patient, requester, _consent_of(store, request))
         origin = replace(
             draft.origin or Origin(source=source),
             source=source,

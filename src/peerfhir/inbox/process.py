@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from peerfhir.errors import Conflict, DatabaseBusy, Fault
 from peerfhir.fhir.reader import Json, read_own
 from peerfhir.fhir.store import Store
 from peerfhir.inbox.intake import Intake
-from peerfhir.mapping.registry import Mappings
+from peerfhir.mapping.registry import InUse
 from peerfhir.pathway import steps
 from peerfhir.pathway.people import Actor, Person
 from peerfhir.pathway.referral import Referral
@@ -76,6 +76,7 @@ class _Overtaken(Exception):
 class Inbox:
     """Works through what was received; any number of these may run.
 
+    overlays    endpoint -> ids of the overlays that what it sends is read under
     read_order  makes drafts of an order; None: through the mappings
     """
 
@@ -84,9 +85,10 @@ class Inbox:
         engine: Engine,
         clock: Clock,
         office: Office,
-        mappings: Mappings | None = None,
+        mappings: InUse | None = None,
         owner: str = "worker",
         *,
+        overlays: Mapping[str, Sequence[str]] | None = None,
         read_order: ReadOrder | None = None,
     ) -> None:
         self._engine = engine
@@ -94,9 +96,11 @@ class Inbox:
         self._office = office
         self._owner = owner
         self._stopping = threading.Event()
-        if read_order is None and mappings is None:
-            raise ValueError("either mappings or a reader of orders is needed")
-        self._read_order = read_order or Intake(mappings, frozenset(office.recipients))  # type: ignore[arg-type]
+        if read_order is None:
+            if mappings is None:
+                raise ValueError("either mappings or a reader of orders is needed")
+            read_order = Intake(mappings, frozenset(office.recipients), overlays)
+        self._read_order: ReadOrder = read_order
 
     def run_once(self, limit: int = DEFAULT_BATCH) -> int:
         """Work on what is due, oldest first; how many were done, parked or put off.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 
 from peerfhir.config import Mark, Node
@@ -16,36 +17,49 @@ from peerfhir.mapping.bands import Bands
 from peerfhir.mapping.check import Checked, Lists, check, check_library
 from peerfhir.mapping.codes import CodeMap, CodeMaps
 from peerfhir.mapping.document import Document, document_of
-from peerfhir.mapping.folder import MAX_TABLE_BYTES, Folder
+from peerfhir.mapping.folder import MAX_TABLE_BYTES, Folder, manifest, unified
 from peerfhir.mapping.instruments import Form
 from peerfhir.mapping.libraries import Library, imported, with_libraries
 from peerfhir.mapping.overlay import Loss, Overlay
 from peerfhir.mapping.problems import Problem, Problems, Texts
 from peerfhir.mapping.profiles import Json, Outlines
 from peerfhir.mapping.run import Program
-from peerfhir.mapping.syntax import opened
+from peerfhir.mapping.syntax import opened, place_of
 
 
 @dataclass(frozen=True)
 class Loaded:
     """One mapping, or one mapping under one overlay, without errors.
 
-    overlay   the overlay's name and the endpoint it is for; both None for the mapping by itself
+    overlay   the overlay's name, its version and the endpoint it is for; all None for the mapping by itself
     document  as it was written, with libraries and overlay
     losses    what the overlay takes away
-    files     label of each file it is made of
+    content   label of each file it is made of -> what stands there; line ends are LF
     sha256    its content hash: 64 hexadecimal digits over those files
+    placed    where its version is written; the overlay's under an overlay
     """
 
     id: str
     version: str
     overlay: str | None
+    overlay_version: str | None
     endpoint: str | None
     document: Document
     program: Program
     losses: tuple[Loss, ...]
-    files: tuple[str, ...]
+    content: Mapping[str, bytes]
     sha256: str
+    placed: Mark
+
+    @property
+    def name(self) -> str:
+        """`id`, or `id+overlay`."""
+        return f"{self.id}+{self.overlay}" if self.overlay else self.id
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The label of each file it is made of."""
+        return tuple(sorted(self.content))
 
 
 @dataclass(frozen=True)
@@ -220,15 +234,16 @@ class _Surveyor:
         checked = check(document, maps, self.canonical, r4(), problems, lists)
         if checked is None:
             return None
-        files, content = self._content(checked, used)
+        content = self._content(checked, used)
         return Loaded(
-            document.id, document.version, overlay.name if overlay else None, overlay.endpoint if overlay else None,
-            document, Program(checked), losses, files, content,
+            document.id, document.version, overlay.name if overlay else None, overlay.version if overlay else None,
+            overlay.endpoint if overlay else None, document, Program(checked), losses, content,
+            sha256(manifest(content)).hexdigest(), place_of(overlay.node if overlay else one.node, "version"),
         )  # fmt: skip
 
-    def _content(self, checked: Checked, used: set[str]) -> tuple[tuple[str, ...], str]:
+    def _content(self, checked: Checked, used: set[str]) -> Mapping[str, bytes]:
         more = {label: data for form in checked.instruments for label, data in self.instruments[form].files.items()}
-        return tuple(sorted({*used, *more})), self.folder.content_hash(used, more)
+        return unified({**self.folder.content(used), **more})
 
     def _code_maps(self, document: Document, problems: Problems, used: set[str]) -> tuple[dict[str, CodeMap], Lists]:
         """The code maps, tables and instruments of a document; `used` takes the files they come from."""

@@ -66,11 +66,17 @@ class Folder:
         text = self.read(path, mark, address, problems, MAX_TABLE_BYTES)
         return None if text is None else (self.label(path), text)
 
-    def content_hash(self, labels: Iterable[str], more: Mapping[str, bytes]) -> str:
-        """64 hexadecimal digits over files of the folder and others by their labels; line ends count as LF."""
-        files = {label: self._data[label] for label in labels} | dict(more)
-        lines = ["peerfhir-mapping 1"]
-        for label, data in sorted(files.items(), key=lambda item: item[0].encode()):
-            plain = data.replace(b"\r\n", b"\n")
-            lines.append(f"{hashlib.sha256(plain).hexdigest()}  {label}")
-        return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+    def content(self, labels: Iterable[str]) -> dict[str, bytes]:
+        """What stands in files that were read, by their labels."""
+        return {label: self._data[label] for label in labels}
+
+
+def unified(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Files by their labels, in the order of a manifest; line ends count as LF."""
+    return {label: files[label].replace(b"\r\n", b"\n") for label in sorted(files, key=str.encode)}
+
+
+def manifest(files: Mapping[str, bytes]) -> bytes:
+    """One line for each of the unified files: its SHA-256 and its label. The SHA-256 of all is the content hash."""
+    lines = ["peerfhir-mapping 1", *(f"{hashlib.sha256(data).hexdigest()}  {label}" for label, data in files.items())]
+    return "".join(f"{line}\n" for line in lines).encode()

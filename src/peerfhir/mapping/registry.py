@@ -1,8 +1,9 @@
-"""The mappings of a folder by id, checked as a whole: one mistake anywhere and none is used."""
+"""The mappings of a folder by id, checked as a whole: one mistake anywhere and none is used; or as they were before."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,11 @@ class Mappings:
             one.program.ready()
         return cls(found.loaded, messages(one for one in found.problems if one.severity == "warning"))
 
+    @property
+    def now(self) -> Mappings:
+        """These, as `Standing.now`."""
+        return self
+
     def ids(self) -> tuple[str, ...]:
         """Every mapping, in alphabetical order."""
         return tuple(sorted(name for name in self._loaded if "+" not in name))
@@ -56,6 +62,26 @@ class Mappings:
     def overlays(self) -> tuple[Loaded, ...]:
         """Every mapping under each of its overlays, by mapping and overlay."""
         return tuple(self._loaded[name] for name in sorted(self._loaded) if "+" in name)
+
+    def active(self) -> tuple[Loaded, ...]:
+        """Every mapping that is used for delivery, by itself and under each of its overlays."""
+        return tuple(one for _, one in sorted(self._loaded.items()) if one.document.status == "active")
+
+    def sha256_of_all(self) -> str:
+        """64 hexadecimal digits over all mappings and overlays, whatever their order."""
+        lines = (f"{one.sha256}  {name}\n" for name, one in sorted(self._loaded.items()))
+        return sha256("".join(lines).encode()).hexdigest()
+
+    def holds(self, mapping_id: str, sha256: str) -> bool:
+        """Whether this is what the mapping is here, under the overlay that is turned on."""
+        name = f"{mapping_id}+{self._over[mapping_id]}" if mapping_id in self._over else mapping_id
+        return name in self._loaded and self._loaded[name].sha256 == sha256
+
+    def with_pinned(self, one: Loaded) -> Mappings:
+        """The same mappings, but for one that is as it was before, whatever overlay is turned on for it now."""
+        over = {name: overlay for name, overlay in self._over.items() if name != one.id}
+        over |= {one.id: one.overlay} if one.overlay else {}
+        return Mappings({**self._loaded, one.name: one}, self.warnings, over)
 
     def under(self, overlays: Iterable[str]) -> Mappings:
         """The same mappings as one endpoint has them.
@@ -113,3 +139,37 @@ class Mappings:
         Raises  MappingFailed with the place of the rule; no values
         """
         return self.get(mapping_id).program.run(record)
+
+
+class Standing:
+    """The mappings that are in use; a reload puts others in their place, whole.
+
+    Whoever maps more than one record for one answer asks for `now` once.
+    """
+
+    def __init__(self, mappings: Mappings) -> None:
+        self._now = mappings
+
+    @property
+    def now(self) -> Mappings:
+        """Those of this moment."""
+        return self._now
+
+    def swap(self, mappings: Mappings) -> None:
+        """Put others in their place; what is being mapped goes on with those it began with."""
+        self._now = mappings
+
+    def ids(self) -> tuple[str, ...]:
+        """As Mappings.ids."""
+        return self._now.ids()
+
+    def sha256(self, mapping_id: str) -> str:
+        """As Mappings.sha256."""
+        return self._now.sha256(mapping_id)
+
+    def get(self, mapping_id: str, overlay: str | None = None) -> Loaded:
+        """As Mappings.get."""
+        return self._now.get(mapping_id, overlay)
+
+
+InUse = Mappings | Standing

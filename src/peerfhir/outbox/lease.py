@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from peerfhir.errors import Verdict
@@ -16,6 +16,18 @@ class Happened:
     effect: Effect
     reason: str
     retry_after: int | None = None
+
+
+@dataclass(frozen=True)
+class MadeBy:
+    """What made the bytes: the mapping with its content hash and overlay, what ran it, and the packages of FHIR."""
+
+    mapping_id: str | None = None
+    mapping_sha256: str | None = None
+    mapping_version: str | None = None
+    overlay: str | None = None
+    engine: str | None = None
+    packages: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,15 @@ class Message:
     parent_id: int
     replay_mode: str | None
     execution_id: str | None
+    mapping_version: str | None = None
+    overlay: str | None = None
+    engine: str | None = None
+    packages: str | None = None
+
+    @property
+    def made_by(self) -> MadeBy:
+        """What made the bytes that are kept."""
+        return MadeBy(**{one.name: getattr(self, one.name) for one in fields(MadeBy)})
 
 
 @dataclass(frozen=True)
@@ -100,8 +121,6 @@ class Kept:
     form: str
     rung: int
     rung_reason: str
-    mapping_id: str | None
-    mapping_sha256: str | None
     named: bool = False
     method: str | None = None
     target: str | None = None
@@ -110,3 +129,9 @@ class Kept:
     body: bytes | None = None
     body_sha256: str | None = None
     grant_id: str | None = None
+    mapping_id: str | None = None
+    mapping_sha256: str | None = None
+    mapping_version: str | None = None
+    overlay: str | None = None
+    engine: str | None = None
+    packages: str | None = None

@@ -26,8 +26,8 @@ _THE_SAME = (
     "record_type", "record_id", "record_version", "execution_id",
 )  # fmt: skip
 _BYTES = (
-    "rung", "rung_reason", "form", "mapping_id", "mapping_sha256", "method", "target", "if_none_exist", "body",
-    "body_sha256", "named",
+    "rung", "rung_reason", "form", "mapping_id", "mapping_sha256", "mapping_version", "overlay", "engine", "packages",
+    "method", "target", "if_none_exist", "body", "body_sha256", "named",
 )  # fmt: skip
 _LEAST_HORIZON = timedelta(hours=1)
 _ENDPOINT_WAS_STOPPED_FOR = frozenset({"auth", "gone"})
@@ -56,8 +56,8 @@ def rerun(
 ) -> int:
     """Owe a parked message once more, as a new row at the end of its lane; the new row's id.
 
-    mode     "current": rendered anew, by the mappings and the plan as they are now; "pinned": the exact bytes.
-             An update is always made on top of what is there, so both are the same for it
+    mode     "current": rendered anew, by the mappings and the plan as they are now; "pinned": the exact bytes; an
+             update, which is always made on top of what is there, by the mapping that made it before
     project  runs a projection of our own again (Office.rerun_projection); its row keeps its id
 
     The effect keeps its identifier, so a create that did arrive is found and not doubled. Consent is asked again

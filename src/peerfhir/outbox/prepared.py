@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from sqlalchemy import Connection
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from peerfhir.config import EndpointSettings
 from peerfhir.fhir.capability import Offer
 from peerfhir.fhir.reader import Json
-from peerfhir.outbox.lease import Message
+from peerfhir.outbox.lease import MadeBy, Message
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,7 @@ class Prepared:
     form: str
     rung: int
     reason: str
-    mapping_id: str | None = None
-    mapping_sha256: str | None = None
+    made_by: MadeBy = field(default_factory=MadeBy)
     create: bytes | None = None
     identifier: str | None = None
     named: bool = False

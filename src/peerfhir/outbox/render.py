@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,14 +16,16 @@ from peerfhir.adapters.pieces import KEPT, Refs
 from peerfhir.adapters.writeback import Rung, plan
 from peerfhir.clock import Clock
 from peerfhir.config import EndpointSettings
-from peerfhir.errors import NotFound
+from peerfhir.errors import Fault, NotFound
 from peerfhir.fhir import writer
 from peerfhir.fhir.capability import Offer
 from peerfhir.fhir.reader import Json, read_own
 from peerfhir.fhir.store import Store
-from peerfhir.mapping.registry import Mappings
+from peerfhir.mapping.catalogue import Loaded
+from peerfhir.mapping.registry import InUse, Mappings
 from peerfhir.outbox import addresses, consent
-from peerfhir.outbox.lease import Message
+from peerfhir.outbox.lease import MadeBy, Message
+from peerfhir.outbox.parked import PINNED
 from peerfhir.outbox.prepared import Change, Prepared, Revision
 from peerfhir.outbox.reconcile import identifiers_of
 from peerfhir.pathway.consent import has_chosen
@@ -38,34 +40,69 @@ _AS_REQUESTED = frozenset({"received", "ready"})  # other implementations say so
 _NEED_ATTENDANCE = frozenset({Status.OUTREACH, Status.INTRO_MISSED, Status.DECIDING})  # docs/rules.md, States
 
 
+class PlanChanged(Fault):
+    """The hospital takes another form of this now than the one it was made in. Run it again as current."""
+
+    code = "plan-changed"
+    issue = "conflict"
+    status = 409
+
+
 class Render:
-    """The renderer of the house: plan, look up addresses, map, check, write once."""
+    """The renderer of the house: plan, look up addresses, map, check, write once.
+
+    pinned     a mapping as it was, by its content hash; raises NotFound, MappingFailed
+    made_with  what runs the mappings, and the FHIR packages that are installed; written beside the bytes
+    """
 
     def __init__(
         self,
-        mappings: Mappings,
+        mappings: InUse,
         clock: Clock,
         *,
         programs: Mapping[str, Program],
         instruments: Mapping[str, Instrument],
+        pinned: Callable[[Connection, str], Loaded] | None = None,
+        made_with: tuple[str, str] = ("", ""),
     ) -> None:
         self._mappings = mappings
         self._clock = clock
         self._programs = programs
         self._instruments = instruments
+        self._pinned = pinned
+        self._made_with = made_with
 
     def __call__(self, connection: Connection, message: Message, endpoint: EndpointSettings, offer: Offer) -> Prepared:
         """The message as this endpoint takes it, from the record version that the row names.
 
+        A replay that is pinned is made by the mapping that made it before, whatever its version is now.
         Raises  MappingFailed, InvalidResource (never)
         """
-        if endpoint.overlays:
-            mappings = self._mappings.under(endpoint.overlays)
-            there = Render(mappings, self._clock, programs=self._programs, instruments=self._instruments)
-            return there(connection, message, replace(endpoint, overlays=()), offer)
+        mappings = self._mappings.now.under(endpoint.overlays)
+        before = message.mapping_sha256 if message.replay_mode == PINNED else None
+        if before and self._pinned is not None and not mappings.holds(message.mapping_id or "", before):
+            mappings = mappings.with_pinned(self._pinned(connection, before))
+        there = Rendering(mappings, self._clock, self._programs, self._instruments, self._made_with)
+        prepared = there.prepared(connection, message, endpoint, offer)
+        if before not in (None, prepared.made_by.mapping_sha256):
+            raise PlanChanged
+        return prepared
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """One message, by the mappings that its endpoint has at this moment."""
+
+    mappings: Mappings
+    clock: Clock
+    programs: Mapping[str, Program]
+    instruments: Mapping[str, Instrument]
+    made_with: tuple[str, str]
+
+    def prepared(self, connection: Connection, message: Message, endpoint: EndpointSettings, offer: Offer) -> Prepared:
         rung = plan(Piece(message.piece), offer, endpoint)
-        here = _Here(connection, message, endpoint, self._clock.now())
-        refs = here.refs(self._clock)
+        here = _Here(connection, message, endpoint, self.clock.now())
+        refs = here.refs(self.clock)
         if rung.form == KEPT:
             return Prepared(KEPT, rung.number, rung.reason)
         if refs is None or (rung.form == "Task" and refs.task is None):
@@ -83,8 +120,11 @@ class Render:
         return replace(self._chosen(rung), create=author(resource), identifier=names[0] if names else None)
 
     def _chosen(self, rung: Rung) -> Prepared:
-        mapping_hash = self._mappings.sha256(rung.mapping) if rung.mapping else None
-        return Prepared(rung.form, rung.number, rung.reason, rung.mapping, mapping_hash)
+        if rung.mapping is None:
+            return Prepared(rung.form, rung.number, rung.reason)
+        used, (engine, packages) = self.mappings.get(rung.mapping), self.made_with
+        made_by = MadeBy(used.id, used.sha256, used.version, used.overlay, engine or None, packages or None)
+        return Prepared(rung.form, rung.number, rung.reason, made_by)
 
     def _of_encounter(self, here: _Here, rung: Rung, refs: Refs, named: bool) -> Json:
         message, connection = here.message, here.connection
@@ -95,13 +135,13 @@ class Render:
             else None
         )
         return encounters_out.to_fhir(
-            self._mappings,
+            self.mappings,
             Piece(message.piece),
             record,
             replace(refs, encounter=here.sent(record.number, Piece.ENCOUNTER, "Encounter")),
             engagement=engagement,
             peer=people.peer_at(connection, message.program_id, record.peer_id),
-            program=self._programs[message.program_id],
+            program=self.programs[message.program_id],
             named=named,
             mapping=rung.mapping,
         )
@@ -109,7 +149,7 @@ class Render:
     def _of_outcome(self, here: _Here, rung: Rung, refs: Refs) -> Json:
         message, connection = here.message, here.connection
         record = outcomes.at(connection, message.program_id, message.record_id, message.record_version)
-        instrument = self._instruments[record.instrument_id]
+        instrument = self.instruments[record.instrument_id]
         meeting = (
             encounters.at(connection, message.program_id, record.encounter_id).number if record.encounter_id else None
         )
@@ -122,7 +162,7 @@ class Render:
             items=tuple(item for item in items if item),
         )
         return outcomes_out.to_fhir(
-            self._mappings, Piece(message.piece), record, instrument, around, message.detail, rung.mapping
+            self.mappings, Piece(message.piece), record, instrument, around, message.detail, rung.mapping
         )
 
     def _status(self, here: _Here, rung: Rung, refs: Refs, offer: Offer) -> Prepared:
@@ -134,12 +174,12 @@ class Render:
         if chosen:  # otherwise nothing but the order's own state is said
             refs, as_code = here.with_outputs(refs)
         resource = referrals_out.status_to_fhir(
-            self._mappings,
+            self.mappings,
             record,
             shown,
             refs,
             referrals.engagement_of(here.connection, message.program_id, record.id),
-            program=self._programs[message.program_id],
+            program=self.programs[message.program_id],
             performed_as_code=as_code,
             mapping=rung.mapping,
         )

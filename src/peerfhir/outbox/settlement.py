@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from sqlalchemy import Connection, Engine
 
@@ -212,8 +212,7 @@ def kept_of(
         form=prepared.form,
         rung=prepared.rung,
         rung_reason=prepared.reason,
-        mapping_id=prepared.mapping_id,
-        mapping_sha256=prepared.mapping_sha256,
+        **asdict(prepared.made_by),
         named=prepared.named,
         method=method,
         target=target,

@@ -245,6 +245,10 @@ outbox_message = Table(
     Column("form", String(40)),  # resource type it was sent as, or "kept"
     Column("mapping_id", String(64)),
     Column("mapping_sha256", String(64)),
+    Column("mapping_version", String(20)),
+    Column("overlay", String(64)),  # of the mapping; None: none
+    Column("engine", String(60)),  # what ran the mapping
+    Column("packages", Text),  # of FHIR, that were installed then
     Column("grant_id", _ID),  # the consent it was sent under
     Column("named", Boolean, nullable=False, default=False),  # the peer's name stands in the bytes
     Column("method", String(8)),
@@ -310,6 +314,32 @@ remote = Table(  # where our resource is at an endpoint: the address to write ba
     Column("local", String(200), primary_key=True),  # "Type/id" of ours, or "number:piece[:detail]" of what was sent
     Column("reference", String(500), nullable=False),  # "Type/id" below the endpoint's base
     Column("etag", String(200)),
+    Column("at", Instant, nullable=False),
+)
+
+mapping_version = Table(  # append only: what a version of a mapping was when it was first used
+    "mapping_version",
+    metadata,
+    Column("mapping_id", String(64), primary_key=True),
+    Column("version", String(20), primary_key=True),
+    Column("overlay", String(64), primary_key=True, default=""),  # "": the mapping by itself
+    Column("overlay_version", String(20), primary_key=True, default=""),
+    Column("sha256", String(64), nullable=False),  # its content hash
+    Column("kept_at", Instant, nullable=False),
+)
+mapping_file = Table(  # append only: manifests and the files they list
+    "mapping_file",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+    Column("kept_at", Instant, nullable=False),
+)
+mapping_reload = Table(  # append only: what every process has to read again, and what it must find then
+    "mapping_reload",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("sha256", String(64), nullable=False),  # over all mappings
+    Column("asked_by", _ID, nullable=False),
     Column("at", Instant, nullable=False),
 )
 
