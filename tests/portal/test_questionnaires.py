@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import Decimal
+
 import pytest
 
+from peerfhir.pathway.outcome import Change
 from tests.portal.browse import Browser
 from tests.portal.journey import ANSWERS, answers
 from tests.portal.site import Site
@@ -168,3 +172,35 @@ def test_who_stopped_is_not_asked(site):
     page = peer.open(f"/people/{referral.person_id}/phq-9")
     assert page.status == 422
     assert "The person has stopped." in page.text
+
+
+LOW, HIGH, FEW = (0,) * 10, (2,) * 8 + (0, 0), (None,) * 4 + (0,) * 6
+FOUND = Change(Decimal(5), Decimal(6), "Someone 2006")
+
+
+def test_the_last_two_totals_are_compared_where_a_source_says_what_a_change_is(asking):
+    site, peer, at = asking
+    about = at.removesuffix("/phq-9")
+
+    def known(change: Change | None) -> None:
+        phq9 = replace(site.parts.instruments["phq-9"], change=change)
+        site.parts.office.instruments = {**site.parts.instruments, "phq-9": phq9}
+
+    known(FOUND)
+    for given, said in (
+        (LOW, ""),  # the first one
+        (HIGH, "It went up by 16 since the time before; 6 or more counts as a change (Someone 2006)."),
+        (LOW, "It went down by 16 since the time before; 6 or more counts as a change (Someone 2006)."),
+        ((*LOW[:5], 1, 1, 1, 1, 1), "It differs by 4 from the time before; less than 6 may be chance (Someone 2006)."),
+        (FEW, ""),  # no total
+        (LOW, ""),  # none before it
+        ((1,) * 6 + LOW[6:], "It went up by 6 since the time before; 6 or more counts as a change (Someone 2006)."),
+    ):
+        peer.press(at, answers(peer.open(at), given))
+        site.clock.move(minutes=1)
+        text = peer.open(about).text
+        assert said in text
+        assert text.count("the time before") == (1 if said else 0)
+    for change in (None, Change(Decimal(5), Decimal(6), "")):  # nobody is named who found it
+        known(change)
+        assert "the time before" not in peer.open(about).text

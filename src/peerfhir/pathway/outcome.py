@@ -74,6 +74,12 @@ class Change:
     reliable: Decimal | None = None  # the smallest one that is not the error of measurement
     source: str = ""
 
+    @property
+    def least(self) -> Decimal | None:
+        """The smallest difference that is both, as far as it is known; None where nobody is named who found it."""
+        known = [one for one in (self.mcid, self.reliable) if one is not None]
+        return max(known, default=None) if self.source else None
+
 
 @dataclass(frozen=True)
 class Schedule:

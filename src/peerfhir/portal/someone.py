@@ -10,7 +10,7 @@ from flask import Blueprint, Response
 
 from peerfhir.pathway.consent import has_chosen, in_force
 from peerfhir.pathway.encounter import GROUPS, Encounter
-from peerfhir.pathway.outcome import Outcome
+from peerfhir.pathway.outcome import Change, Outcome
 from peerfhir.pathway.people import Actor, Person
 from peerfhir.pathway.referral import Referral, is_open
 from peerfhir.pathway.vocabulary import Role, ShareClass
@@ -19,6 +19,7 @@ from peerfhir.portal.fields import Fact
 from peerfhir.portal.people import seen_by, what_next
 from peerfhir.portal.safety import Alarm, alarm_of
 from peerfhir.portal.states import Chip, chip
+from peerfhir.portal.words import Words
 from peerfhir.records.encounters import group_at
 from peerfhir.records.work import Work
 
@@ -108,7 +109,7 @@ def _view(desk: Desk, work: Work, actor: Actor, person: Person, referral: Referr
         shared=() if parted else shared_lines(desk, work, person),
         shared_note="" if parted else note,
         meetings=tuple(_meeting(desk, work, actor, one) for one in met),
-        answers=tuple(_answers(desk, work, actor, one) for one in outcomes),
+        answers=tuple(_answers(desk, work, actor, one, _before(outcomes, one)) for one in outcomes),
         alarm=None if parted else alarm_of(desk, work, person),
         note=f"/people/{person.id}/note" if writes else "",
         questions=tuple(asked) if writes else (),
@@ -174,7 +175,16 @@ def _did(desk: Desk, taps: Sequence[str]) -> tuple[str, ...]:
     return tuple(desk.words.say(f"intervention.{tap}") for tap in taps)
 
 
-def _answers(desk: Desk, work: Work, actor: Actor, one: Outcome) -> Answers:
+def _before(outcomes: Sequence[Outcome], one: Outcome) -> Outcome | None:
+    """The answers before the last ones of a questionnaire; None for those that are not its last.
+
+    outcomes  newest first
+    """
+    same = [each for each in outcomes if each.instrument_id == one.instrument_id][:2]
+    return same[1] if len(same) > 1 and same[0] is one else None
+
+
+def _answers(desk: Desk, work: Work, actor: Actor, one: Outcome, before: Outcome | None) -> Answers:
     words = desk.words
     instrument = work.instrument(one.instrument_id)
     title = words.called(instrument.id, instrument.title)
@@ -183,4 +193,16 @@ def _answers(desk: Desk, work: Work, actor: Actor, one: Outcome) -> Answers:
     else:
         text = words.say("person.score", title=title, total=one.total, high=instrument.scale.high)
         note = words.say("person.score_reached", band=one.band_label) if one.band_label else ""
+        if changed := _changed(words, instrument.change, one, before):
+            note = f"{note}. {changed}" if note else changed
     return Answers(desk.calendar(actor.program_id).moment(one.answered_at), text, note)
+
+
+def _changed(words: Words, change: Change | None, one: Outcome, before: Outcome | None) -> str:
+    """How far the last total is from the one before, and whether that may be chance; only where a source says so."""
+    least = change.least if change else None
+    if change is None or least is None or before is None or one.total is None or before.total is None:
+        return ""
+    by = one.total - before.total
+    key = "score_near" if abs(by) < least else "score_up" if by > 0 else "score_down"
+    return words.say(f"person.{key}", by=abs(by), least=least, source=change.source)
