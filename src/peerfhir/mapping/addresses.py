@@ -117,7 +117,7 @@ def _bad(root: Node, walked: list[tuple[str, str | None]], named: str, address: 
 
 
 def _guess(root: Node, walked: list[tuple[str, str | None]], at: int, here: Node | None = None) -> str:
-    known = list(here.value) if here is not None and here.kind == "map" else list(root.value)
+    known = next((list(one.value) for one in (here, root) if one is not None and one.kind == "map"), [])
     close = re.fullmatch(r"did you mean '(.*)'\?", nearest(walked[at][0], known))
     if close is None:
         return ""

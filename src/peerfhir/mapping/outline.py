@@ -85,10 +85,8 @@ def _read(expression: Expression, names: Names, focus: str, found: set[str]) -> 
                 found |= here
                 here = frozenset()
         case _:
-            for child in children(expression):
-                _read(child, names, focus, found)
-            first = next(children(expression), None)
-            here = _read(first, names, focus, set()) if first is not None else frozenset()
+            below_it = [_read(child, names, focus, found) for child in children(expression)]  # each once: chains are long
+            here = below_it[0] if below_it else frozenset()
     found |= here
     return here
 

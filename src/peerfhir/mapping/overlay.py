@@ -98,7 +98,7 @@ def merged(base: Node, overlay: Overlay, problems: Problems) -> tuple[Node, tupl
         return base, ()
     node = _headers(base, overlay, problems)
     key = "record" if "record" in node.value else "resources"
-    if "rules" not in overlay.node.value or key not in node.value:
+    if "rules" not in overlay.node.value or key not in node.value or node.value[key].kind != "map":
         return node, ()
     merger = _Rules(node.value[key], overlay, problems, ".".join(map(str, version)), key)
     changed, losses = merger.merged(overlay.node.value["rules"])
