@@ -1,4 +1,4 @@
-"""Whether every tag of a narrative is closed: what is XML, what is nearly XML, and what a stranger might send."""
+"""Whether every tag of a narrative is closed, and what a stranger might send instead."""
 
 from __future__ import annotations
 

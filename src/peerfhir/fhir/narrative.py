@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from xml.parsers import expat
 
 # Source: Narrative of R4 ("basic html formatting": HTML 4.0 chapters 7-11, 15), the elements and attributes of txt-1
 _TAGS = (
@@ -40,22 +39,9 @@ _VALUES = re.compile(_VALUE)
 
 def is_closed(div: str) -> bool:
     """Whether every tag is closed, in turn, and one div is around everything. The text is of allowed tags already."""
-    if _is_xml(div):
-        return True
     if "<!--" in div:
         div = _COMMENTS.sub("", div)
     return _is_nested(div) or _is_nested(_VALUES.sub("", div))  # ">" may stand in the value of an attribute
-
-
-def _is_xml(div: str) -> bool:
-    """Whether it is well-formed XML, as nearly every text is: then every tag is closed. One with `&nbsp;` is not."""
-    if "<!" in div:  # what declares something is not read at all
-        return False
-    try:
-        expat.ParserCreate().Parse(div, True)
-    except (expat.ExpatError, UnicodeEncodeError):
-        return False
-    return True
 
 
 def _is_nested(div: str) -> bool:
