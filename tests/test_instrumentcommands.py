@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from peerfhir.adapters.instrument_start import start
 from peerfhir.adapters.instruments import load_instruments
 from peerfhir.cli import app
+from tests.mapping.test_guide import blocks
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -301,3 +302,33 @@ def test_every_questionnaire_of_other_houses_is_taken_or_refused_in_words(tmp_pa
     done = run("check", "--config", tmp_path)
     assert done.exit_code == 1
     assert taken > len(paths) // 2
+
+
+# -- the page
+
+
+def test_the_page_leads_from_a_questionnaire_to_a_green_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    told, steps = "", 0
+    for kind, name, text in blocks((ROOT / "docs" / "instruments.md").read_text("utf-8")):
+        if name:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+        elif kind == "sh":
+            told = "".join(_ran(line) for line in text.splitlines())
+        else:
+            for line in text.splitlines():
+                assert line in told, f"the page says: {line}\nit was: {told}"
+            steps += 1
+    assert steps == 4
+
+
+def _ran(command: str) -> str:
+    """One line of the page; `|| true` lets it fail."""
+    line, _, forgiven = command.partition("||")
+    words = line.split()
+    assert words[:2] == ["peerfhir", "instruments"]
+    done = run(*words[2:])
+    assert done.exit_code == (1 if forgiven else 0), done.output
+    return done.stdout + done.stderr

@@ -22,7 +22,7 @@ from peerfhir.pathway.outcome import AnswerOption, Item, Sentinel
 
 LOINC = "http://loinc.org"
 # Source: docs/rules.md: totals, a deprecated interpretation, and the OASIS items, which are other questions
-NOT_ITEMS = frozenset({"44261-6", "44262-4", "54635-8"})
+NOT_ITEMS = frozenset({"44261-6", "44262-4", "54635-8", "70274-6"})
 NEEDED = ("id", "url", "version", "title", "copyright", "code", "item")
 _STEP = re.compile(r"\.([A-Za-z]+)|\[([0-9]+)\]")
 Extras = Mapping[str, Mapping[str, Any]]
