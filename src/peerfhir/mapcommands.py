@@ -1,7 +1,6 @@
 """Mappings on the command line: check, run, test, diff, explain, show, init, schema, export and import.
 
-Results go to standard output, diagnostics to standard error. Exit codes: 0 done, nothing wrong; 1 problems found;
-2 usage or file not found; 3 our fault.
+Results go to standard output, diagnostics to standard error. Exit codes: 0 good, 1 problems, 2 usage, 3 our fault.
 """
 
 from __future__ import annotations
@@ -121,14 +120,17 @@ def try_examples(
 
 @commands.command()
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="id, id+overlay, or the path of a mapping.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="id, id+overlay, either @version, or the path of a mapping.")],
     b: Annotated[str, typer.Argument(metavar="B")],
     examples: Annotated[bool, typer.Option("--examples", help="Compare on the examples; this is the default.")] = False,
     corpus: Annotated[Path | None, typer.Option(help="Compare on the files of this folder instead.")] = None,
     mappings: Folder = DEFAULT,
+    config: Annotated[
+        Path, typer.Option("--config", envvar="PEERFHIR_CONFIG", help="Of the service whose database keeps versions.")
+    ] = Path("config"),
     form: Form = "text",
 ) -> None:
-    """Compare the outputs of two mappings, overlays or files, element by element."""
+    """Compare the outputs of two mappings, overlays, versions or files, element by element."""
     from peerfhir.mapping.comparing import compared
 
     _one_of(form, ("text", "json"))
@@ -136,7 +138,7 @@ def diff(
         _usage("Say --examples or --corpus.")
     if corpus is not None and not corpus.is_dir():
         _usage(f"{corpus} is not there.")
-    found = compared(_any(mappings, a), _any(mappings, b), corpus)
+    found = compared(_any(mappings, a, config), _any(mappings, b, config), corpus)
     for line in found.lines() if form == "text" else [found.json()]:
         typer.echo(line)
     raise typer.Exit(1 if found.changed else 0)
@@ -321,24 +323,11 @@ def _tell(problems: Sequence[Problem]) -> None:
 
 
 def _shelf(folder: Path) -> Shelf:
-    from peerfhir.mapping.shelf import canonical_of, look, wants_instruments
+    from peerfhir.adapters.shelves import shelf
 
     if not folder.is_dir():
         _usage(f"{folder} is not there; run this where mappings/ is, or say --mappings.")
-    config = folder.resolve().parent / "config"
-    known, profiles, beside = None, None, None
-    if (config / "instruments").is_dir() and wants_instruments(folder):
-        from peerfhir.adapters.instruments import examined
-        from peerfhir.adapters.questionnaires import forms
-
-        good, beside = examined(config / "instruments", judged=False)
-        known = forms(config / "instruments", good)
-    if (config / "packages").is_dir():
-        from peerfhir.fhir.site import installed
-        from peerfhir.mapping.packaged import Packaged
-
-        profiles = Packaged(installed(config / "packages"))
-    return look(folder, canonical_of(folder), known, profiles, beside.every if beside else ())
+    return shelf(folder)
 
 
 def _refuse_errors(shelf: Shelf, mapping_id: str | None) -> None:
@@ -360,18 +349,31 @@ def _find(folder: Path, mapping_id: str, overlay: str | None = None) -> Opened:
     return found
 
 
-def _any(folder: Path, name: str) -> Opened:
-    """A mapping by id, id+overlay, id@version, or the path of its document."""
+def _any(folder: Path, name: str, config: Path) -> Opened:
+    """A mapping by id, id+overlay, id@version that is here or was used, or the path of its document."""
     path = Path(name)
     if path.suffix == ".yaml":
         if not path.is_file():
             _usage(f"{path} is not there.")
         return _find(path.resolve().parents[1], path.parent.name if path.parent.name else path.resolve().parent.name)
     plain, at, version = name.partition("@")
-    found = _find(folder, plain)
-    if at and found.checked.document.version != version:
-        _usage(f"{plain} is {found.checked.document.version} here; give the path of the document of {version}.")
-    return found
+    if not at:
+        return _find(folder, plain)
+    here = _shelf(folder).find(plain)
+    if here is not None and here.document.version == version:
+        return here
+    if not (config / "peerfhir.yaml").is_file():
+        _usage(f"{name} is not here; say --config of the service that used it, or the path of its document.")
+    from peerfhir.errors import NotFound
+    from peerfhir.mapping.shelf import Opened
+    from peerfhir.operators import Operator
+    from peerfhir.wiring import House
+
+    try:
+        used = Operator(House.open(config, os.environ)).mapping_used(plain, version)
+    except NotFound as fault:
+        _usage(f"{name} is not here: {fault.what}")
+    return Opened(used, here.folder if here is not None else folder / used.id, used.document.mark.path)
 
 
 def _readable(path: Path) -> Path | None:

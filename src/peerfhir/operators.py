@@ -16,6 +16,7 @@ from peerfhir.pathway.vocabulary import Modality, Role, ServiceType
 if TYPE_CHECKING:
     from peerfhir.access.accounts import Account
     from peerfhir.access.clients import Client
+    from peerfhir.mapping.catalogue import Loaded
     from peerfhir.wiring import House
 
 E = TypeVar("E", bound=StrEnum)
@@ -168,6 +169,25 @@ class Operator:
             PINNED if pinned else CURRENT,
             project=partial(self.house.office.rerun_projection, actor),
         )
+
+    def mapping_used(self, name: str, version: str) -> Loaded:
+        """A mapping as it was when this version of it was used first.
+
+        name    `id`, or `id+overlay`; the version is that of the mapping
+        Raises  NotFound, saying which versions are kept; MappingFailed when this PeerFHIR cannot read it any more
+        """
+        from peerfhir.records import kept
+        from peerfhir.records.database import reading
+
+        self.house.check_schema()
+        mapping, _, overlay = name.partition("+")
+        with reading(self.house.engine) as connection:
+            known = [one for one in kept.versions(connection, mapping) if one.version.overlay == overlay]
+            wanted = [one.sha256 for one in known if one.version.version == version]
+            if not wanted:
+                listed = ", ".join(dict.fromkeys(one.version.version for one in known)) or "none"
+                raise NotFound(f"of {name}, {self.house.database_name} keeps {listed}, and no {version}.")
+            return self.house.pinned(connection, wanted[-1])
 
     def trace(self, identifier: str) -> list[str]:
         """The story of one referral, a line each; empty when nothing of that id is known."""
