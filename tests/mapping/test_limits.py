@@ -183,6 +183,30 @@ def test_a_text_of_more_than_ten_thousand_characters_is_not_matched(text: str, t
     assert codes(made, {"t": "x" * (MAX_SUBJECT + 1)}) == {"PM750"}
 
 
+@pytest.mark.parametrize(
+    "text", ["t.replace('x', t).length()", "t.toChars().join(t).length()", "t.replaceMatches('x', t).length()", "t.toChars().aggregate($total & $total & $this, '').length()"],
+)  # fmt: skip
+def test_a_text_that_grows_with_the_square_of_a_field_is_not_made(text: str, tmp_path: Path) -> None:
+    made = program(
+        tmp_path, "{format: json, fields: {t: string!}}",
+        f'  o: {{resourceType: Observation, status: final, code: {{text: x}}, valueInteger: "={text}"}}\n',
+    )  # fmt: skip
+    assert codes(made, {"t": "x" * 9}) == set()
+    assert codes(made, {"t": "x" * 9_000}) == {"PM750"}
+
+
+def test_many_long_matches_are_stopped_after_one_that_took_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = program(
+        tmp_path, "{format: json, fields: {t: string!}}",
+        "  p: {resourceType: Patient, active: \"=t.matches('(x+)-y') or t.matches('(x+)-z') or t.matches('(x+)-w')\"}\n",
+    )  # fmt: skip
+    assert made.run({"t": "x" * 3_000}).only() == {"resourceType": "Patient", "active": False}
+    monkeypatch.setattr(evaluation, "MAX_SECONDS", 0.001)
+    assert codes(made, {"t": "x" * 3_000}) == {"PM750"}
+
+
 def test_a_field_with_a_pattern_takes_ten_thousand_characters(tmp_path: Path) -> None:
     made = program(
         tmp_path, "{format: json, fields: {t: {type: string!, pattern: x+}}}",

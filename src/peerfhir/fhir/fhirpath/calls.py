@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from peerfhir.fhir.fhirpath import library, special
 from peerfhir.fhir.fhirpath.kinds import families, is_known, of_system
 from peerfhir.fhir.fhirpath.library import Function
-from peerfhir.fhir.fhirpath.made import ENVIRONMENT, Focus, Made, call, kept, listed, name
+from peerfhir.fhir.fhirpath.made import ENVIRONMENT, Focus, Made, around, call, kept, listed, name
 from peerfhir.fhir.fhirpath.parser import Call, Literal, Member
 from peerfhir.fhir.fhirpath.patterns import UnsafePattern, compiled
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
@@ -152,6 +152,8 @@ def _ordinary(emitter: Emitter, node: Call, function: Function, base: Made, focu
     native = False
     if function.way == "single":
         subject = emitter.one(base, node.offset, f"{node.name}()")
+        if node.name in library.PATTERNS and emitter.scope.dialect.watched:
+            subject = around("subject", subject)
         code = call(f"{'sure' if surely else 'maybe'}_{node.name}", subject, *arguments)
     elif node.name in _NATIVE:
         subject, native = kept(base)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cmp_to_key
 
 from peerfhir.fhir.fhirpath import operators
-from peerfhir.fhir.fhirpath.environment import MAX_ITEMS, Environment, limited, too_many
+from peerfhir.fhir.fhirpath.environment import MAX_ITEMS, MAX_TEXT, Environment, limited, too_long, too_many
 from peerfhir.fhir.fhirpath.model import Value, plain, plains
 from peerfhir.fhir.fhirpath.operators import key, misfit
 
@@ -133,6 +133,8 @@ def aggregate(base: Given, step: Fold, start: Values = ()) -> list[Value]:
     total = list(start)
     for at, value in enumerate(base):
         total = limited(step(value, at, total))
+        if len(total) == 1 and type(total[0]) is str and len(total[0]) > MAX_TEXT:
+            raise too_long()
     return total
 
 

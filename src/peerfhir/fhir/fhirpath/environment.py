@@ -15,6 +15,8 @@ from peerfhir.fhir.fhirpath.temporal import Temporal
 
 Json = Any
 _ANY = ("Resource",)
+MAX_TEXT = 5 * 1024 * 1024  # characters that join(), replace() and aggregate() make of shorter texts
+_LONG = 500  # characters of a text that a pattern takes a while with
 MAX_ITEMS = 100_000  # a collection larger than this is a mistake or an attack
 
 Member = Callable[[str | None, str, str], bool | None]  # system, code, value set -> yes, no, cannot know
@@ -63,6 +65,12 @@ class Environment:
         """Tell the watch of work that was done. Raises EvaluationProblem PM750."""
         if self.watch is not None:
             self.watch(items)
+
+    def subject(self, text: Value) -> Value:
+        """A text that a pattern is tried on; before a long one the watch is asked. Raises EvaluationProblem PM750."""
+        if type(text) is str and len(text) > _LONG:
+            self.spend(MAX_ITEMS)
+        return text
 
     def variable(self, name: str, kinds: Sequence[str] = ()) -> list[Value]:
         """The values of a %variable of the caller; structures become items of the type they say or are declared."""
@@ -128,6 +136,11 @@ def limited(values: list[Value]) -> list[Value]:
     if len(values) > MAX_ITEMS:
         raise too_many()
     return values
+
+
+def too_long() -> EvaluationProblem:
+    """A text that is too long."""
+    return EvaluationProblem("PM750", f"a text of more than {MAX_TEXT} characters is not made")
 
 
 def too_many() -> EvaluationProblem:

@@ -8,10 +8,13 @@ from typing import Any
 
 from peerfhir.errors import Fault
 from peerfhir.fhir.fhirpath import patterns
+from peerfhir.fhir.fhirpath.environment import MAX_TEXT, too_long
 from peerfhir.fhir.fhirpath.model import Value, plains
 from peerfhir.fhir.fhirpath.operators import misfit
+from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 
 Values = Sequence[Value]
+_MAX_REPLACEMENT = 1_000  # characters of what replaceMatches() puts in
 
 
 def _over(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,12 +49,23 @@ def join(base: Values, separator: Value = None) -> str | None:
     found = plains(base)
     if any(type(value) is not str for value in found) or not isinstance(separator, str | None):
         raise misfit("join() needs texts")
+    if separator and len(found) * len(separator) > MAX_TEXT:
+        raise too_long()
     return (separator or "").join(found) if found else None
+
+
+def _replace(text: str, old: str, new: str) -> str:
+    if len(text) * len(new) > MAX_TEXT and text.count(old) * (len(new) - len(old)) > MAX_TEXT:
+        raise too_long()
+    return text.replace(old, new)
 
 
 def _replace_matches(text: str, pattern: str, replacement: str) -> str:
     if not pattern:
         return text
+    if len(replacement) > _MAX_REPLACEMENT:
+        what = f"a replacement longer than {_MAX_REPLACEMENT} characters is not put in"
+        raise EvaluationProblem("PM750", what)
     return patterns.at_run_time(pattern, text).sub(patterns.replacement(replacement), text)
 
 
@@ -115,7 +129,7 @@ ends_with = _over(str.endswith)
 contains = _over(lambda text, wanted: wanted in text)
 upper = _over(str.upper)
 lower = _over(str.lower)
-replace = _over(str.replace)
+replace = _over(_replace)
 matches = _over(lambda text, pattern: patterns.at_run_time(pattern, text).search(text) is not None)
 matches_full = _over(lambda text, pattern: patterns.at_run_time(pattern, text).fullmatch(text) is not None)
 replace_matches = _over(_replace_matches)
