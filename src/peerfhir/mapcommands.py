@@ -364,14 +364,14 @@ def _any(folder: Path, name: str, config: Path) -> Opened:
         return here
     if not (config / "peerfhir.yaml").is_file():
         _usage(f"{name} is not here; say --config of the service that used it, or the path of its document.")
-    from peerfhir.errors import NotFound
+    from peerfhir.errors import Fault
     from peerfhir.mapping.shelf import Opened
     from peerfhir.operators import Operator
     from peerfhir.wiring import House
 
     try:
         used = Operator(House.open(config, os.environ)).mapping_used(plain, version)
-    except NotFound as fault:
+    except Fault as fault:
         _usage(f"{name} is not here: {fault.what}")
     return Opened(used, here.folder if here is not None else folder / used.id, used.document.mark.path)
 
