@@ -155,11 +155,17 @@ def test_what_is_not_understood_is_refused_by_name(server: Server, asked: str) -
 
 
 def test_lenient_handling_ignores_it_and_says_so(server: Server, tasks: dict[str, str]) -> None:
-    bundle = server.get("Task?nonsense=1&status=requested&status:exact=x", prefer="handling=lenient")
+    bundle = server.get("Task?nonsense=1&status=requested&foo:exact=x", prefer="handling=lenient")
     assert bundle["total"] == 1
     assert [one["search"]["mode"] for one in bundle["entry"]] == ["match", "outcome"]
-    assert "nonsense, status:exact" in bundle["entry"][1]["resource"]["issue"][0]["diagnostics"]
+    assert "nonsense, foo:exact" in bundle["entry"][1]["resource"]["issue"][0]["diagnostics"]
     assert bundle["link"][0]["url"] == f"{BASE}/Task?status=requested"
+
+
+def test_a_modifier_that_is_not_taken_is_refused_even_so(server: Server) -> None:
+    for asked in ("status:exact=x", "status:text=x", "date:not=2026", "subject:Practitioner:missing=true"):
+        kind = "Encounter" if asked.startswith("date") else "Task"
+        assert server.ask("GET", f"{kind}?{asked}", prefer="handling=lenient").status == 400, asked
 
 
 def test_the_self_link_says_what_was_used(server: Server) -> None:

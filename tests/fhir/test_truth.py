@@ -122,7 +122,7 @@ def _addresses(one: Json) -> dict[str, set[str]]:
         f"{kind}/$validate": {"POST"}, f"{kind}/x/$validate": {"POST"},
     }  # fmt: skip
     if any(each["name"] == "everything" for each in one["operation"]):
-        found[f"{kind}/x/$everything"] = {"GET"}
+        found[f"{kind}/x/$everything"] = {"GET", "POST"}
     if kind in compartments.PATIENT:
         found[f"Patient/x/{kind}"] = {"GET"} if "search-type" in codes else set()
     return found

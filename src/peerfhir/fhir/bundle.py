@@ -18,7 +18,8 @@ from peerfhir.fhir.references import LOCAL
 MAX_ENTRIES = 1000
 PATCHES = frozenset({"application/json-patch+json", "application/merge-patch+json"})
 # Whatever the position in the Bundle. Source: R4 http.html, 3.1.0.11.2
-_ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3}
+_ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
+READS = frozenset({"GET", "HEAD"})
 _PLACE = re.compile(r"([A-Z][A-Za-z]{1,63})(?:/([A-Za-z0-9\-.]{1,64}))?(?:\?(.*))?")
 _ROOT = re.compile(r"(https?://.+/)[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}")
 
@@ -28,7 +29,7 @@ class Entry:
     """What one entry of a transaction asks for. `place` is its FHIRPath: "Bundle.entry[3]"."""
 
     place: str
-    method: str  # DELETE | POST | PUT | PATCH | GET
+    method: str  # DELETE | POST | PUT | PATCH | GET | HEAD
     type: str
     id: str | None = None
     query: str = ""
@@ -36,6 +37,7 @@ class Entry:
     full_url: str | None = None
     if_none_exist: str | None = None
     if_match: str | None = None
+    if_none_match: str | None = None
 
     @property
     def condition(self) -> str | None:
@@ -104,7 +106,7 @@ def _entry(raw: Json, place: str, base: str) -> Entry | Finding:
             "error",
             "not-supported",
             f"{place}.request.method",
-            "Only DELETE, POST, PUT, PATCH and GET are carried out.",
+            "Only DELETE, POST, PUT, PATCH, GET and HEAD are carried out.",
         )
     match = _PLACE.fullmatch(str(request.get("url", "")).removeprefix(f"{base}/").lstrip("/"))
     if match is None:
@@ -116,7 +118,7 @@ def _entry(raw: Json, place: str, base: str) -> Entry | Finding:
             return resource
     entry = Entry(
         place, method, match.group(1), match.group(2), match.group(3) or "", resource, raw.get("fullUrl"),
-        request.get("ifNoneExist"), request.get("ifMatch"),
+        request.get("ifNoneExist"), request.get("ifMatch"), request.get("ifNoneMatch"),
     )  # fmt: skip
     return _misfit(entry) or entry
 
@@ -136,7 +138,7 @@ def patch_in(resource: Json, place: str) -> Json:
 def _misfit(entry: Entry) -> Finding | None:
     """What keeps an entry from being carried out, whatever is in the store."""
     place = entry.place
-    if entry.method == "GET":
+    if entry.method in READS:
         return None
     if entry.method in ("DELETE", "PATCH"):
         if entry.id is None or entry.query:

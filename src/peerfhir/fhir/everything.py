@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from peerfhir.errors import BadRequest, Fault
 from peerfhir.fhir import compartments, references
@@ -14,7 +14,7 @@ from peerfhir.fhir.cursors import Cursor, cursor
 from peerfhir.fhir.index import END, rows_of, span_of
 from peerfhir.fhir.parameters import COMMON, PARAMETERS
 from peerfhir.fhir.reader import Json
-from peerfhir.fhir.search import DEFAULT_COUNT, MAX_COUNT, Clause, Query
+from peerfhir.fhir.search import DEFAULT_COUNT, Clause, Query, count_of, pairs_of
 from peerfhir.fhir.searchset import bundle_of, entry_of
 from peerfhir.fhir.sessions import Session
 from peerfhir.fhir.store import Stored
@@ -60,6 +60,25 @@ def everything(session: Session, patient_id: str, query: str, base: str) -> Json
     return bundle_of(entries, links, total)
 
 
+def query_of(parameters: Json) -> str:
+    """The Parameters of an operation as a query string; "" without any. Raises BadRequest.
+
+    Source  R4 operations.html, 3.2.0.2 (what a POST says in its body a GET says in its query)
+    """
+    if parameters is None:
+        return ""
+    said = parameters.get("parameter", []) if isinstance(parameters, dict) else None
+    if said is None or parameters.get("resourceType") != "Parameters" or not isinstance(said, list):
+        raise BadRequest("This operation takes Parameters.")
+    pairs = []
+    for one in said:
+        values = [value for key, value in one.items() if key.startswith("value")] if isinstance(one, dict) else []
+        if len(values) != 1 or not isinstance(one.get("name"), str) or isinstance(values[0], (dict, list)):
+            raise BadRequest("Each parameter of this operation has a name and one plain value.")
+        pairs.append((one["name"], str(values[0])))
+    return urlencode(pairs)
+
+
 def _collect(session: Session, asked: _Asked, patient_id: str, rows: list[Stored]) -> str | None:
     """Fill `rows` up to a page; where the next one begins."""
     start, within = asked.begin or ("", None)
@@ -95,19 +114,14 @@ def _around(session: Session, rows: list[Stored]) -> list[Stored]:
 
 def _asked(query: str) -> _Asked:
     asked = _Asked()
-    try:
-        asked.used = [
-            (name, value) for name, value in parse_qsl(query, max_num_fields=20) if name not in ("_format", "_pretty")
-        ]
-    except ValueError:
-        raise BadRequest("This operation takes few parameters.") from None
+    pairs = pairs_of(query, "This operation", 20)
+    asked.used = [(name, value) for name, value in pairs if name not in ("_format", "_pretty")]
+    seen: set[str] = set()
     for name, value in asked.used:
         if name == "_count":
-            if not re.fullmatch(r"[1-9]\d{0,8}", value, re.ASCII):
-                raise wrong(name, "a whole number above zero")
-            asked.count = min(int(value), MAX_COUNT)
+            asked.count = count_of(value, 1)
         elif name == "_type":
-            asked.types = tuple(value.split(","))
+            asked.types = (*(asked.types if "_type" in seen else ()), *value.split(","))
             if not all(one in PARAMETERS for one in asked.types):
                 raise wrong(name, "resource types that are served here")
         elif name == "_since":
@@ -119,6 +133,7 @@ def _asked(query: str) -> _Asked:
             asked.begin = _begin(value)
         else:
             raise BadRequest(f"This operation has no parameter {name[:64]!r}.")
+        seen.add(name)
     return asked
 
 

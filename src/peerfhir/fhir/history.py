@@ -7,12 +7,12 @@ import binascii
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from peerfhir.errors import BadRequest, NotFound
 from peerfhir.fhir.index import span_of
 from peerfhir.fhir.reader import Json
-from peerfhir.fhir.search import DEFAULT_COUNT, MAX_COUNT
+from peerfhir.fhir.search import DEFAULT_COUNT, count_of, pairs_of
 from peerfhir.fhir.searchset import bundle_of
 from peerfhir.fhir.sessions import Session
 from peerfhir.fhir.stored import Stored
@@ -58,15 +58,10 @@ def history(session: Session, resource_type: str, resource_id: str | None, query
 
 def _asked(query: str) -> _Asked:
     asked = _Asked()
-    try:
-        pairs = parse_qsl(query, max_num_fields=20)
-    except ValueError:
-        raise BadRequest("A history takes few parameters.") from None
+    pairs = pairs_of(query, "A history", 20)
     for name, value in pairs:
         if name == "_count":
-            if not re.fullmatch(r"\d{1,9}", value, re.ASCII):
-                raise wrong(name, "a whole number")
-            asked.count = min(int(value), MAX_COUNT)
+            asked.count = count_of(value)
         elif name == "_since":
             span = span_of(value.replace(" ", "+"))
             if span is None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from peerfhir.errors import BadRequest, BusinessRule
+from peerfhir.errors import BadRequest, BusinessRule, UnsupportedMedia
 from peerfhir.fhir.reader import Json
 
 MAX_OPERATIONS = 1000
@@ -20,9 +20,11 @@ def patched(resource: Json, patch: Json) -> Json:
     """The resource as the patch makes it; neither argument is changed.
 
     patch   a list is a JSON Patch, an object is merged
-    Raises  BadRequest for what is no patch; BusinessRule (422) for one that does not fit this resource.
-            Both name the operation, never a value
+    Raises  BadRequest for what is no patch; UnsupportedMedia for a FHIRPath Patch; BusinessRule (422) for one that
+            does not fit this resource. All name the operation, never a value
     """
+    if isinstance(patch, dict) and patch.get("resourceType") == "Parameters":
+        raise UnsupportedMedia("A FHIRPath Patch is not carried out here.", advice="Send a JSON Patch.")
     if isinstance(patch, dict):
         return merged(resource, patch)
     if not isinstance(patch, list):

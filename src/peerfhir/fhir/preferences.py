@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl
 from peerfhir.errors import NotAcceptable
 
 FHIR_JSON = "application/fhir+json; fhirVersion=4.0"
-_SPOKEN = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "application/*", "*/*"})
-_FORMATS = frozenset({"json", "application/json", "application/fhir+json", "application/json+fhir"})
+_JSON = ("application/fhir+json", "application/json", "application/json+fhir")
+_SPOKEN = {**dict.fromkeys(_JSON, 2), "application/*": 1, "*/*": 0}  # media range -> how close it comes
+_FORMATS = frozenset({"json", *_JSON})
 _RETURNS = frozenset({"minimal", "representation", "OperationOutcome"})
 
 
@@ -34,22 +35,37 @@ def of(headers: Mapping[str, str]) -> Preferences:
 
 def check_acceptable(headers: Mapping[str, str], query: str) -> None:
     """Raises NotAcceptable when neither _format nor Accept allows FHIR JSON."""
-    wanted = [value for name, value in parse_qsl(query) if name == "_format"]
+    wanted = [value for name, value in parse_qsl(query) if name == "_format"] if "_format" in query else []
     if wanted:
         # a plus sign in a query is a space
-        if wanted[-1].partition(";")[0].strip().replace(" ", "+") not in _FORMATS:
+        name, said = _media_range(wanted[-1].strip().replace(" ", "+"))
+        if name not in _FORMATS or not _is_ours(said):
             raise NotAcceptable(place="_format")
         return
     accept = headers.get("accept", "").strip()
-    if accept and not any(_is_spoken(one) for one in accept.split(",")):
+    if accept and not _is_accepted(accept):
         raise NotAcceptable(place="Accept")
 
 
-def _is_spoken(media_range: str) -> bool:
-    name, *rest = (part.strip().lower() for part in media_range.split(";"))
-    said = {key.strip(): value.strip().strip('"') for key, _, value in (one.partition("=") for one in rest)}
-    refused = said.get("q", "1").rstrip("0").rstrip(".") in ("", "0")
-    return name in _SPOKEN and not refused and said.get("fhirversion", "4.0").startswith("4.0")
+def _is_accepted(accept: str) -> bool:
+    """Whether a media range allows ours: of those that fit, the closest decide (RFC 9110, 12.5.1)."""
+    found: dict[int, bool] = {}
+    for one in accept.split(","):
+        name, said = _media_range(one)
+        closeness = _SPOKEN.get(name)
+        if closeness is not None and _is_ours(said):
+            wanted = said.get("q", "1").rstrip("0").rstrip(".") not in ("", "0")
+            found[closeness] = found.get(closeness, False) or wanted
+    return bool(found) and found[max(found)]
+
+
+def _media_range(text: str) -> tuple[str, dict[str, str]]:
+    name, *rest = (part.strip().lower() for part in text.split(";"))
+    return name, {key.strip(): value.strip().strip('"') for key, _, value in (one.partition("=") for one in rest)}
+
+
+def _is_ours(said: Mapping[str, str]) -> bool:
+    return said.get("fhirversion", "4.0").startswith("4.0")
 
 
 def is_known(headers: Mapping[str, str], etag: str, written: datetime | None = None) -> bool:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from hashlib import sha256
+from typing import Any
 
-from peerfhir.errors import BadRequest, Fault, InvalidResource, MethodNotAllowed, NotFound
+from peerfhir.errors import BadRequest, Fault, InvalidResource, MethodNotAllowed, NotFound, VersionConflict
 from peerfhir.fhir import batch, preferences, transaction, validation
-from peerfhir.fhir.bundle import Entry
+from peerfhir.fhir.bundle import READS, Entry
 from peerfhir.fhir.calls import Call, Reply
-from peerfhir.fhir.everything import everything
+from peerfhir.fhir.everything import everything, query_of
 from peerfhir.fhir.history import history
 from peerfhir.fhir.issues import Finding, outcome, outcome_of
 from peerfhir.fhir.preferences import FHIR_JSON, Preferences, is_known
@@ -23,10 +25,13 @@ from peerfhir.fhir.searchset import searchset
 from peerfhir.fhir.stored import Stored
 from peerfhir.fhir.subset import part_of
 from peerfhir.fhir.validate import validate as judge
+from peerfhir.fhir.versions import fits
 from peerfhir.fhir.writer import write
 from peerfhir.fhir.writes import Change, Session, carry_out
 
 __all__ = ["Call", "Change", "Reply", "Rest", "Session"]
+
+_VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 
 def _arriving(resource: Json, profiles: Sequence[str] = ()) -> Sequence[Finding]:
@@ -116,8 +121,9 @@ class Rest:
         if rest == ["$validate"]:
             return self._validate_only(call, name, resource_id)
         if rest == ["$everything"]:
+            query = "&".join(one for one in (call.query, query_of(call.body)) if one)
             with self._open(call, False) as session:
-                found = everything(session, resource_id, call.query, call.base)
+                found = everything(session, resource_id, query, call.base)
             return _json(200, found)
         return self._search(call, rest[0], patient=resource_id)
 
@@ -128,10 +134,12 @@ class Rest:
             session.may("read" if version is None else "vread", name)
             if version is None:
                 stored = session.store.read(name, resource_id)
-            elif version.isdecimal() and version.isascii() and len(version) < 10:
+            elif _VERSION.fullmatch(version):
                 stored = session.store.vread(name, resource_id, int(version))
             else:
                 raise NotFound
+        if not fits(call.headers.get("if-match"), stored):
+            raise VersionConflict(place="If-Match")
         headers = {"ETag": stored.etag, "Last-Modified": stored.last_modified}
         if is_known(call.headers, stored.etag, stored.updated_at):
             return Reply(304, headers)
@@ -189,19 +197,19 @@ class Rest:
         self._check_body(call, "update", name)
         if resource_id is not None and call.body.get("id") != resource_id:
             raise BadRequest("The id in the address and in the resource differ, or it has none.", place=f"{name}.id")
-        entry = Entry("", "PUT", name, resource_id, query, call.body, if_match=call.headers.get("if-match"))
+        entry = Entry("", "PUT", name, resource_id, query, call.body, **_preconditions(call))
         return self._write(call, entry, "update")
 
     def _patch(self, call: Call, name: str, resource_id: str) -> Reply:
         self._refuse_query(call)
         if self._admit:
             self._admit(call, "patch", name)
-        entry = Entry("", "PATCH", name, resource_id, resource=call.body, if_match=call.headers.get("if-match"))
+        entry = Entry("", "PATCH", name, resource_id, resource=call.body, **_preconditions(call))
         return self._write(call, entry, "patch")
 
     def _delete(self, call: Call, name: str, resource_id: str) -> Reply:
         self._refuse_query(call)
-        entry = Entry("", "DELETE", name, resource_id, if_match=call.headers.get("if-match"))
+        entry = Entry("", "DELETE", name, resource_id, **_preconditions(call))
         with self._open(call, True) as session:
             session.may("delete", name)
             (written,) = carry_out(session, [entry], call.base, self._refuse_invalid)
@@ -256,7 +264,7 @@ class Rest:
             for entry in entries:
                 transaction.may(partial(self._admit, call), entry)
         whole = preferences.of(call.headers).returns == "representation"
-        with self._open(call, any(one.method != "GET" for one in entries)) as session:
+        with self._open(call, any(one.method not in READS for one in entries)) as session:
             body, changes = transaction.run(session, entries, call.base, self._refuse_invalid, whole=whole)
             if changes:
                 session.after_writes(changes, call)
@@ -274,6 +282,10 @@ _BY_METHOD: Mapping[str, Callable[[Rest, Call, str, str], Reply]] = {
 def refusal(fault: Fault) -> Reply:
     """The answer to a fault: its status, and an OperationOutcome."""
     return Reply(fault.status, {"Content-Type": FHIR_JSON}, write(outcome_of(fault)))
+
+
+def _preconditions(call: Call) -> dict[str, Any]:
+    return {"if_match": call.headers.get("if-match"), "if_none_match": call.headers.get("if-none-match")}
 
 
 def _parts(path: str) -> list[str]:

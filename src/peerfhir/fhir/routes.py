@@ -76,7 +76,7 @@ class Offered:
         if name == "Patient" and len(rest) == 1 and rest[0] in compartments.PATIENT:
             return ("GET",) if "search-type" in self.types.get(rest[0], ()) else ()
         if name == "Patient" and list(rest) == ["$everything"]:
-            return ("GET",) if "read" in offered and "search-type" in offered else ()
+            return ("GET", "POST") if "read" in offered and "search-type" in offered else ()
         return _one_of({"_history": ("GET", "history-instance"), "$validate": ("POST", "")}, rest, offered)
 
 

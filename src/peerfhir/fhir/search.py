@@ -11,7 +11,7 @@ from peerfhir.errors import BadRequest
 from peerfhir.fhir import compartments, parameters
 from peerfhir.fhir.cursors import Cursor, cursor
 from peerfhir.fhir.parameters import Parameter
-from peerfhir.fhir.values import Number, Span, Token, Value, value_of, wrong
+from peerfhir.fhir.values import Number, Span, Token, Value, divided, value_of, wrong
 
 __all__ = ["Clause", "Include", "Number", "Query", "Span", "Token", "parse"]
 
@@ -106,10 +106,7 @@ def parse(resource_type: str, query: str, *, form: Mapping[str, list[str]] | Non
     patient  id of the Patient whose compartment is searched
     Raises   BadRequest that names the parameter, never its value; under `lenient` unknown ones are passed over
     """
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=200)
-    except ValueError:
-        raise BadRequest("A search may have at most 200 parameters.") from None
+    pairs = pairs_of(query, "A search", 200, blank=True)
     pairs += [(name, value) for name, values in (form or {}).items() for value in values]
     reading = _Reading(resource_type, base)
     if patient is not None:
@@ -130,6 +127,23 @@ def parse(resource_type: str, query: str, *, form: Mapping[str, list[str]] | Non
                 advice="See the CapabilityStatement, or send Prefer: handling=lenient.",
             )
     return reading.query()
+
+
+def pairs_of(query: str, what: str, most: int, *, blank: bool = False) -> list[tuple[str, str]]:
+    """The names and values of a query string. Raises BadRequest."""
+    try:
+        return parse_qsl(query, keep_blank_values=blank, max_num_fields=most, errors="strict")
+    except UnicodeDecodeError:
+        raise BadRequest("The query is not UTF-8 text.") from None
+    except ValueError:
+        raise BadRequest(f"{what} may have at most {most} parameters.") from None
+
+
+def count_of(value: str, least: int = 0) -> int:
+    """What `_count` asks for, no more than a page holds. Raises BadRequest."""
+    if not re.fullmatch(r"\d{1,100}", value, re.ASCII) or int(value) < least:
+        raise wrong("_count", "a whole number" + (" above zero" if least else ""))
+    return min(int(value), MAX_COUNT)
 
 
 @dataclass
@@ -168,6 +182,8 @@ class _Reading:
         if plain in ("_include", "_revinclude"):
             return self._include(name, value)
         if name in _RESULT:
+            if any(each == name and other != value for each, other in self.used):
+                raise wrong(name, "one value, not several")
             return _RESULT[name](self, value)
         clause = condition(self.type, name, value, self.base)
         if clause is None:
@@ -176,9 +192,7 @@ class _Reading:
         return True
 
     def _count(self, value: str) -> bool:
-        if not re.fullmatch(r"\d{1,9}", value, re.ASCII):
-            raise wrong("_count", "a whole number")
-        self.count = min(int(value), MAX_COUNT)
+        self.count = count_of(value)
         return True
 
     def _sort(self, value: str) -> bool:
@@ -256,12 +270,15 @@ def condition(resource_type: str, name: str, value: str, base: str, *, chained: 
     parameter = parameters.of(resource_type).get(plain)
     if parameter is None:
         return None
-    texts = _split(value)
+    texts = [one for one in divided(value, ",") if one]
     if parameter.kind == "reference" and modifier in parameter.targets:
+        if any("/" in one and not one.startswith(f"{modifier}/") for one in texts):
+            raise wrong(name, f"an id, or {modifier}/id")
         texts = [one if "/" in one else f"{modifier}/{one}" for one in texts]
         modifier = ""
     if modifier and modifier not in _MODIFIERS.get(parameter.kind, frozenset()):
-        return None
+        # not even lenient handling passes over it: the search would mean something else (R4 search, 3.1.1.4.5)
+        raise BadRequest(f"The search parameter {plain!r} does not take the modifier of {name[:64]!r}.")
     if len(texts) > MAX_VALUES:
         raise BadRequest(f"A search parameter may have at most {MAX_VALUES} values.")
     if modifier == "missing":
@@ -283,8 +300,3 @@ def _chain(resource_type: str, name: str, value: str, base: str) -> Clause | Non
     inner = [condition(one, rest, value, base, chained=True) for one in targets]
     found = tuple(one for one in inner if one is not None)
     return Clause(resource_type, parameter, (), "chain", found) if found else None
-
-
-def _split(value: str) -> list[str]:
-    """The comma list of OR values; a backslash takes the meaning from the comma after it."""
-    return [re.sub(r"\\([,$|\\])", r"\1", one) for one in re.split(r"(?<!\\),", value) if one]

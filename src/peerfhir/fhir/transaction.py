@@ -10,6 +10,7 @@ from peerfhir.fhir import bundle
 from peerfhir.fhir.bundle import Entry
 from peerfhir.fhir.issues import Finding
 from peerfhir.fhir.parameters import PARAMETERS
+from peerfhir.fhir.preferences import is_known
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.search import parse
 from peerfhir.fhir.searchset import searchset
@@ -52,7 +53,7 @@ def entries_of(body: Json, base: str) -> list[Entry]:
 
 def interaction_of(entry: Entry) -> str:
     """The interaction an entry asks for, in the words of a CapabilityStatement."""
-    if entry.method == "GET":
+    if entry.method in bundle.READS:
         return "read" if entry.id else "search-type"
     return _INTERACTIONS[entry.method]
 
@@ -81,11 +82,11 @@ def run(
     """
     for entry in entries:
         may(session.may, entry)
-    writes = [one for one in bundle.in_order(entries) if one.method != "GET"]
+    writes = [one for one in bundle.in_order(entries) if one.method not in bundle.READS]
     written = carry_out(session, writes, base, check)
     answers = {one.entry.place: _written(one, whole) for one in written}
     for entry in entries:
-        if entry.method == "GET":
+        if entry.method in bundle.READS:
             with at(entry, "request.url"):
                 answers[entry.place] = _got(session, entry, base)
     body: dict[str, Any] = {"resourceType": "Bundle", "type": "transaction-response"}
@@ -111,6 +112,10 @@ def _written(one: Written, whole: bool) -> Json:
 def _got(session: Session, entry: Entry, base: str) -> Json:
     if entry.id is None:
         asked = parse(entry.type, entry.query, base=base)
-        return {"resource": searchset(session, asked, base), "response": {"status": "200 OK"}}
-    stored = session.store.read(entry.type, entry.id)
-    return {"resource": Raw(stored.body), "response": {"status": "200 OK", "etag": stored.etag}}
+        answer = {"resource": searchset(session, asked, base), "response": {"status": "200 OK"}}
+    else:
+        stored = session.store.read(entry.type, entry.id)
+        known = entry.if_none_match is not None and is_known({"if-none-match": entry.if_none_match}, stored.etag)
+        answer = {"response": {"status": "304 Not Modified" if known else "200 OK", "etag": stored.etag}}
+        answer |= {} if known else {"resource": Raw(stored.body)}
+    return {"response": answer["response"]} if entry.method == "HEAD" else answer

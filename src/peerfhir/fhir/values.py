@@ -54,22 +54,41 @@ class Text:
 Value = Token | Span | Number | Text | tuple[str, ...] | str
 
 
-def value_of(name: str, parameter: Parameter, modifier: str, text: str, base: str) -> Value:
-    """One value. Raises BadRequest that names the parameter."""
+def divided(value: str, mark: str) -> list[str]:
+    """The parts of a value between those marks that no backslash has taken; the backslashes stay.
+
+    Source  R4 search, 3.1.1.4.5.1 (escaping search parameters)
+    """
+    parts, begin = [], 0
+    for one in re.finditer(rf"\\.|{re.escape(mark)}", value, re.DOTALL):
+        if one[0] == mark:
+            parts.append(value[begin : one.start()])
+            begin = one.end()
+    return [*parts, value[begin:]]
+
+
+def _plain(escaped: str) -> str:
+    return re.sub(r"\\([,$|\\])", r"\1", escaped)
+
+
+def value_of(name: str, parameter: Parameter, modifier: str, escaped: str, base: str) -> Value:
+    """One value as it was sent, its escapes still in it. Raises BadRequest that names the parameter."""
     kind = parameter.kind
+    text = _plain(escaped)
     if kind == "token" or modifier == "identifier":
-        system, bar, code = text.rpartition("|")
+        system, *rest = (_plain(one) for one in divided(escaped, "|"))
+        code = "|".join(rest) if rest else system
         if not code:
             raise wrong(name, "a code, alone or after system|")
-        return Token(key_of(code), key_of(system) if bar else None)
+        return Token(key_of(code), key_of(system) if rest else None)
     if kind in ("date", "updated"):
-        match = _PREFIX.fullmatch(text)
+        match = _PREFIX.fullmatch(text.replace(" ", "+"))  # the sign of a zone that nobody encoded
         span = span_of(match.group(2)) if match else None
         if match is None or span is None:
             raise wrong(name, "a date, with eq, ne, gt, lt, ge, le, sa, eb or ap before it")
         return Span(match.group(1) or "eq", *span)
     if kind == "quantity":
-        return _number(name, text)
+        return _number(name, escaped)
     if kind == "reference":
         return _targets(parameter, text, base)
     if kind == "string":
@@ -77,7 +96,7 @@ def value_of(name: str, parameter: Parameter, modifier: str, text: str, base: st
         if not plain:
             raise wrong(name, "a text")
         return Text(plain, key_of(text))
-    return key_of(text.partition("|")[0] if kind == "uri" else text)
+    return key_of(_plain(divided(escaped, "|")[0]) if kind == "uri" else text)
 
 
 def wrong(name: str, what: str) -> BadRequest:
@@ -85,16 +104,16 @@ def wrong(name: str, what: str) -> BadRequest:
     return BadRequest(f"The search parameter {name[:64]!r} needs {what}.")
 
 
-def _number(name: str, text: str) -> Number:
+def _number(name: str, escaped: str) -> Number:
     """`5.4`, `gt5`, `5.4|http://unitsofmeasure.org|mg`, `5.4||mg`. Source: R4 search, 3.1.1.4.11 (quantity)."""
-    number, _, rest = text.partition("|")
-    system, bar, unit = rest.partition("|")
+    number, *parts = (_plain(one) for one in divided(escaped, "|"))
+    system, unit = parts if len(parts) == 2 else ("", "")
     match = _NUMBER.fullmatch(number)
     try:
         value = Decimal(match.group(2)) if match else None
     except InvalidOperation:
         value = None
-    if match is None or value is None or (rest and not bar) or (system and not unit):
+    if match is None or value is None or len(parts) not in (0, 2) or (system and not unit):
         raise wrong(name, "a number, alone or as number|system|code")
     exponent = value.as_tuple().exponent
     half = Decimal(5).scaleb((exponent if isinstance(exponent, int) else 0) - 1)

@@ -22,6 +22,7 @@ from peerfhir.fhir.writer import write
 
 __all__ = ["Change", "Check", "Session", "Written", "at", "carry_out"]
 
+_NOTHING_FITS = "Nothing here fits this conditional reference. Send the resource first or together with this one."
 _Pointing = Sequence[tuple[str, str]]  # (expression, text) of each reference
 _Resolve = Callable[[str], str | None]
 Check = Callable[[Json], None]  # raises InvalidResource
@@ -157,10 +158,11 @@ def _conditional_references(
                 for name in {asked[0], *query.chained}:
                     session.may("search-type", name)
                 rows = session.store.search(asked[0], query).rows[:2]
-                if len(rows) != 1:
-                    raise SeveralMatches(
-                        "A conditional reference must match exactly one resource.", place=f"{path}.reference"
-                    )
+                if len(rows) > 1:
+                    text = "A conditional reference must match exactly one resource."
+                    raise SeveralMatches(text, place=f"{path}.reference")
+            if not rows:
+                raise InvalidResource((Finding("error", "not-found", f"{path}.reference", _NOTHING_FITS),))
             found[text] = rows[0].reference
     return found
 

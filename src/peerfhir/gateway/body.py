@@ -75,7 +75,7 @@ def _check_media(request: Request, taken: frozenset[str], advice: str) -> None:
     if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise UnsupportedMedia("A compressed body is not taken.", place="Content-Encoding", advice="Send it plain.")
     if _media(request) not in taken:
-        raise UnsupportedMedia(place="Content-Type", advice=advice)
+        raise UnsupportedMedia("This door does not take that kind of body.", place="Content-Type", advice=advice)
     said = dict(re.findall(r';\s*([\w.-]+)\s*=\s*"?([^";]*)', headers.get("Content-Type", "").lower()))
     if said.get("charset", "utf-8") not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMedia("The text must be UTF-8.", place="Content-Type", advice="Send charset=utf-8.")

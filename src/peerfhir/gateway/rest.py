@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -13,6 +14,7 @@ from peerfhir.fhir.rest import Call, Rest
 from peerfhir.gateway import body, cors
 from peerfhir.gateway.answer import fault_response, reply
 
+_OF_STORED = re.compile(r"/[^/]+/\$(validate|everything)$")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -61,7 +63,7 @@ def mount(
 
     blueprint.before_app_request(other)
     for rule in ("", "/", "/<path:path>"):
-        blueprint.add_url_rule(rule, "serve", serve, methods=_METHODS, strict_slashes=False)
+        blueprint.add_url_rule(rule, "serve", serve, methods=_METHODS, strict_slashes=False, merge_slashes=False)
     return blueprint
 
 
@@ -71,8 +73,8 @@ def _call(asked: Request, path: str, base: str, max_bytes: int) -> Call:
         content = body.read_form(asked) if body.is_form(asked) or asked.content_length else None
     elif asked.method == "PATCH":
         content, raw = body.read_patch(asked, max_bytes=max_bytes)
-    elif asked.method == "POST" and path.endswith("/$validate") and not asked.content_length and "/" in path[:-10]:
-        pass  # what is stored there
+    elif asked.method == "POST" and _OF_STORED.search(path) and not asked.content_length:
+        pass  # an operation on what is stored there, without parameters
     elif asked.method in ("POST", "PUT"):
         content, raw = body.read_json(asked, max_bytes=max_bytes)
     query = asked.query_string.decode("ascii", "replace")
