@@ -9,6 +9,7 @@ import pytest
 from peerfhir.adapters.instruments import examined, load_instruments
 from peerfhir.errors import BadConfiguration
 from peerfhir.mapping.problems import Problem
+from peerfhir.mapping.schema_json import schema as instrument_schema
 
 CONFIG = Path(__file__).parents[2] / "config" / "instruments"
 FILE, FORM, EXAMPLE = "instrument.yaml", "questionnaire.json", "examples/all_nearly_every_day.json"
@@ -342,3 +343,20 @@ def test_either_extension_tells_a_weight(tmp_path):
         path.read_text("utf-8").replace("StructureDefinition/ordinalValue", "StructureDefinition/itemWeight")
     )
     assert load_instruments(tmp_path)["phq-9"].items == load_instruments(CONFIG)["phq-9"].items
+
+
+def test_the_editors_schema_has_the_keys_that_the_file_has(tmp_path):
+    schema = instrument_schema("instrument")
+    path = tmp_path / "x" / FILE
+    path.parent.mkdir()
+    path.write_text("".join(f"{key}: [[]]\n" for key in schema["properties"]) + "more: [[]]\n", "utf-8")
+    found = [one for one in examined(tmp_path)[1].every if one.mark.path.endswith(FILE)]
+    assert [one.what.partition(":")[0] for one in found if one.code == "PM002"] == ["more"]
+    path.write_text("{}\n", "utf-8")
+    lacking = {one.what.partition(":")[0] for one in examined(tmp_path)[1].every if one.mark.path.endswith(FILE)}
+    assert lacking == set(schema["required"])
+    for name in ("change", "schedule"):
+        keys = [*schema["properties"][name]["properties"], "more"]
+        path.write_text(f"{name}: {{{', '.join(f'{key}: [[]]' for key in keys)}}}\n", "utf-8")
+        told = [one.what.partition(":")[0] for one in examined(tmp_path)[1].every if one.code == "PM002"]
+        assert told == [f"{name}.more"]

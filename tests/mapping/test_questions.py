@@ -241,6 +241,32 @@ def test_an_answer_that_does_not_fit_is_told_at_its_line(form: str, line: str, t
     assert lines == [25], [str(one) for one in found.problems]
 
 
+# code -> instrument and answers that look like its mistake and are none
+NEAR_MISSES = {
+    "PM605": ("other", 'twice: "yes"', "day: '2026-01-01'"),  # a code chooses where a number does not
+    "PM610": ("phq-9", "/44250-9: =q1"),
+    "PM611": ("other", "day: '2026-01-01'"),  # the only item that is required
+    "PM612": ("other", "day: =dob"),
+    "PM613": ("phq-9", "/44250-9: 3", "/44255-8: nearly every day"),
+    "PM615": ("other", "g/a: {$value: =q1, $number: scored}", "day: '2026-01-01'"),
+}
+
+
+@pytest.mark.parametrize("code", NEAR_MISSES)
+def test_an_answer_that_only_looks_wrong_fits(code: str, tmp_path: Path) -> None:
+    form, *lines = NEAR_MISSES[code]
+    answers = "".join(f"      {line}\n" for line in lines)
+    head = HEAD.replace("    flag: boolean\n", "    flag: boolean\n    dob: date\n")
+    text = f"{head}bundle: none\nresources:\n  qr:\n    $questionnaire: {form}\n    $answers:\n{answers}    status: completed\n"
+    found = loaded(tmp_path, text)
+    assert [str(one) for one in found.problems if one.code != "PM300"] == []
+
+
+def test_every_check_of_answers_has_a_mistake_and_a_near_miss() -> None:
+    wanted = {"PM605", "PM610", "PM611", "PM612", "PM613", "PM615"}
+    assert {code for code in REFUSED.values() if code.startswith("PM6")} == set(NEAR_MISSES) == wanted
+
+
 def test_closed_codes_that_are_options_fit_and_what_the_form_sets_is_not_set_twice(tmp_path: Path) -> None:
     text = (
         HEAD

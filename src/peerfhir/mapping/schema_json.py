@@ -137,9 +137,15 @@ def _library() -> dict[str, Json]:
 
 def _instrument() -> dict[str, Json]:
     """What scoring and licences need; the questionnaire itself is FHIR."""
-    keys = ("title", "licence", "items", "scoring", "change", "schedule", "source_urls", "notes")
-    properties = {"id": {"type": "string", "pattern": _ID}, "version": {"type": "string"}, **{key: {} for key in keys}}
-    return {"type": "object", "properties": properties, "required": ["id", "version"]}
+    positive, days = {"type": "number", "exclusiveMinimum": 0}, ("baseline_days", "every_days", "window_days")
+    properties = {
+        "id": {"type": "string", "pattern": _ID}, "title": _TEXT, "version": _TEXT, "licence": {"type": "object"},
+        "items": {"type": "object"}, "scoring": {"type": "object"},
+        "change": _closed({"mcid": positive, "reliable": positive, "source": _TEXT}),
+        "schedule": _closed({name: {"type": "integer", "minimum": 1} for name in days}, days),
+        "source_urls": {"type": "array", "items": _TEXT}, "notes": _TEXT,
+    }  # fmt: skip
+    return _closed(properties, ("id", "title", "version", "licence", "scoring"))
 
 
 def _definitions() -> dict[str, Json]:
