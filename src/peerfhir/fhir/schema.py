@@ -226,8 +226,10 @@ class Types:
         made: Schema = {"type": "object", "minProperties": 1, "properties": properties, "additionalProperties": False}
         if required:
             made["required"] = required
-        if choices:
+        if choices and name in self.base.resources:
             made["dependentSchemas"] = choices
+        elif choices:  # measured: a quarter of the time, asked of every extension; two of a choice are two properties
+            made |= {"if": {"minProperties": len(required) + 2}, "then": {"dependentSchemas": choices}}
         rules += [said(rule.schema, rule.severity, "invariant", rule.text) for rule in RULES.get(name, ())]
         return {**made, "allOf": rules} if rules else made
 
