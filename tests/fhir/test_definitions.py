@@ -92,7 +92,7 @@ def test_every_invariant_of_r4_has_its_expression_at_hand() -> None:
     base = reader.read_own(gzip.decompress((make_definitions.FOLDER / "base.json.gz").read_bytes()))
     keys = {key for entry in base["types"].values() for key in entry["rules"]}
     found = {rule[0] for rule in invariants()["rules"]}
-    assert keys - found == {"dom-6", "txt-1", "txt-2", "inv-0"}  # of narratives, and one that has no expression
+    assert keys - found == {"dom-6", "txt-1", "txt-2", "inv-0"}  # of narratives, and of a logical model
     assert found - keys == {"ext-1"}
     assert all(severity in ("error", "warning") and human for _, severity, human, _ in invariants()["rules"])
 

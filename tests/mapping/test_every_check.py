@@ -166,7 +166,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
         "warning", "  key: id\n  fields:\n    id: string!\n    word: string\n    code: {type: code, codes: [a, b]}\n",
         "  key: id\n  empty: [a]\n  fields:\n    id: string!\n    word: string\n    §code: {type: code, codes: ab}\n", "",
     ),
-    "PM400": ("error", "task.intent", "§task.intnt", "did you mean 'intent'"),
+    "PM400": ("error", "task.intent", "§task.intnt", "did you mean 'task.intent'"),
     "PM401": ("error", "extends: row@^1.0", "§extends: row@^2.0", ""),
     "PM402": ("error", "{at: task.intent, set", "{at: §task.intent, add", "set:"),
     "PM403": ("warning", "task.intent, set: order", "§task.intent, set: plan", ""),

@@ -224,6 +224,9 @@ class _Rules:
             what = f"'{address}' is not set in {self._named}"
             self._problems.add(at.mark, "PM402", "", what, "write add: instead of set:")
             return
+        if close:
+            stem = address.removesuffix(address.rpartition(".")[2])
+            close = close.replace("did you mean '", f"did you mean '{stem}")
         first = address.partition(".")[0].partition("[")[0]
         near = self._template.key_marks.get(first)
         notes = ((near, f"'{first}' begins here"),) if near else ()

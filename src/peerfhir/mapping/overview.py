@@ -20,10 +20,12 @@ class Checked:
 
     rows      document, state, and what is in it
     problems  of every document, with those about missing examples
+    advice    sentences about what is not wrong and may be better otherwise
     """
 
     rows: tuple[tuple[str, str, str, str], ...]
     problems: tuple[Problem, ...]
+    advice: tuple[str, ...] = ()
 
     def lines(self, seconds: float) -> Iterator[str]:
         """A table for a person, with the sum at its end."""
@@ -31,6 +33,7 @@ class Checked:
         errors = sum(one.severity == "error" for one in self.problems)
         warnings = sum(one.severity == "warning" for one in self.problems)
         yield from table
+        yield from self.advice
         total = f"{counted(len(self.rows), 'document')}, {counted(errors, 'error')}, {counted(warnings, 'warning')}"
         width = max((len(line) for line in table), default=0)
         yield f"{total:<{max(width - 8, len(total) + 2)}}{seconds:6.2f} s"
@@ -38,7 +41,9 @@ class Checked:
 
 def checked(shelf: Shelf, paths: tuple[Path, ...] = ()) -> Checked:
     """Every document of the folder, or only those at or below `paths`."""
-    rows, problems = [], []
+    rows: list[tuple[str, str, str, str]] = []
+    problems: list[Problem] = []
+    advice: list[str] = []
     for file in shelf.files:
         here = file.path.resolve()
         if paths and not any(here == path or path in here.parents for path in paths):
@@ -46,11 +51,25 @@ def checked(shelf: Shelf, paths: tuple[Path, ...] = ()) -> Checked:
         found = list(file.problems)
         if file.opened is not None:
             found += lacking(file.opened)
+            advice += _advice(file, shelf.find(file.opened.id))
         errors = sum(one.severity == "error" for one in found)
         rows.append(_row(file, errors))
         problems += found
     problems += shelf.loose if not paths else ()
-    return Checked(tuple(rows), tuple(problems))
+    return Checked(tuple(rows), tuple(problems), tuple(advice))
+
+
+def _advice(file: File, base: Opened | None) -> Iterator[str]:
+    """An overlay under which more than a third of its base's rules are others is nearly a mapping of its own."""
+    if file.opened is None or base is None or file.opened.overlay is None:
+        return
+    under = {(one.address, one.text) for one in file.opened.rules}
+    changed = sum((one.address, one.text) not in under for one in base.rules)
+    if 3 * changed > len(base.rules):
+        yield (
+            f"hint: {file.label} changes {changed} of the {len(base.rules)} rules of '{base.id}': "
+            "a mapping of its own may be easier to read"
+        )
 
 
 def _row(file: File, errors: int) -> tuple[str, str, str, str]:

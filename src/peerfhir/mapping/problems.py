@@ -16,6 +16,7 @@ WARNINGS = frozenset([
     "PM300", "PM303", "PM313", "PM403", "PM500", "PM501", "PM607", "PM611",
 ])  # fmt: skip
 INFOS = frozenset(["PM112", "PM222", "PM242", "PM244"])
+_RANKS = {"error": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True)
@@ -121,15 +122,17 @@ class Problems:
 
 
 def messages(problems: Iterable[Problem]) -> tuple[str, ...]:
-    """As text, at most 50 per file, then a count."""
+    """As text by file and place, at most 50 per file, then a count; errors come before what stops nothing."""
     by_file: dict[str, list[Problem]] = {}
     for problem in problems:
         by_file.setdefault(problem.mark.path, []).append(problem)
     lines: list[str] = []
     for path, found in sorted(by_file.items()):
-        lines += [str(problem) for problem in found[:MAX_PER_FILE]]
-        if len(found) > MAX_PER_FILE:
-            lines.append(f"{path}:1:1: error PM750: {len(found) - MAX_PER_FILE} more problems in this file")
+        kept = sorted(found, key=lambda one: _RANKS[one.severity])  # a stable sort: the order of places stays
+        shown, rest = {id(one) for one in kept[:MAX_PER_FILE]}, kept[MAX_PER_FILE:]
+        lines += [str(problem) for problem in found if id(problem) in shown]
+        if rest:
+            lines.append(f"{path}:1:1: {rest[0].severity} PM750: {len(rest)} more problems in this file")
     return tuple(lines)
 
 
