@@ -85,7 +85,9 @@ def _read(expression: Expression, names: Names, focus: str, found: set[str]) -> 
                 found |= here
                 here = frozenset()
         case _:
-            below_it = [_read(child, names, focus, found) for child in children(expression)]  # each once: chains are long
+            below_it = [
+                _read(child, names, focus, found) for child in children(expression)
+            ]  # each once: chains are long
             here = below_it[0] if below_it else frozenset()
     found |= here
     return here
