@@ -32,6 +32,12 @@ _PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; form-action 'self'; "
     "base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
 )
+_GUARDS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cache-Control", "no-store"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+)
 _DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
@@ -67,11 +73,11 @@ def _begin() -> None:
 def _finish(response: Response) -> Response:
     headers = response.headers
     headers["X-Request-Id"] = g.get("execution_id") or new_id()
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "no-referrer")
-    headers.setdefault("Cache-Control", "no-store")
-    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    headers.setdefault("Content-Security-Policy", _PAGE_POLICY if response.mimetype == "text/html" else _DATA_POLICY)
+    there = {name.lower() for name, _ in headers}  # looked at once: most answers have four headers, and need six more
+    policy = _PAGE_POLICY if response.mimetype == "text/html" else _DATA_POLICY
+    for name, value in (*_GUARDS, ("Content-Security-Policy", policy)):
+        if name.lower() not in there:
+            headers.add(name, value)
     if own().settings.base_url.startswith("https:"):
         headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     if response.status_code == 503:
