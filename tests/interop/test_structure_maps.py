@@ -5,24 +5,24 @@ Skipped with the reason where Node or the package is not installed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
-import pytest
-
-from peerfhir.mapping.aside import Made
-from peerfhir.mapping.examples import examples
+from peerfhir.fhir.definitions import r4
 from peerfhir.mapping.fml import text
-from peerfhir.mapping.inputs import of_file
+from peerfhir.mapping.logical_model import logical_model
 from peerfhir.mapping.shelf import Opened, look
 from peerfhir.mapping.structure_map import structure_map
 from tests.interop import judges
+from tests.interop.records import SEED, examples_of, made_up
 from tests.mapping import samples
 from tests.support import shipped
-from tests.support.mapping_folder import CANONICAL
+from tests.support.mapping_folder import CANONICAL, write
 
 Json = Any
+EVERY_FORM = Path(__file__).with_name("every_form.map.yaml")
 
 
 def plain(value: Json) -> Json:
@@ -34,27 +34,25 @@ def plain(value: Json) -> Json:
     return [plain(one) for one in value] if isinstance(value, list) else value
 
 
-def pruned(value: Json) -> Json:
-    """What a StructureMap can say: no names that are derived from the record, and no escaped search text."""
+def renamed(value: Json, names: dict[str, str]) -> Json:
+    """With `urn:uuid:` names numbered in the order in which they come: equal when one renaming makes them equal."""
     if isinstance(value, dict):
-        found = {key: pruned(one) for key, one in value.items() if key not in ("fullUrl", "ifNoneExist")}
-        kept = {key: one for key, one in found.items() if one not in ({}, []) and not derived(key, one)}
-        return kept or {}
-    return [pruned(one) for one in value] if isinstance(value, list) else value
+        return {key: renamed(value[key], names) for key in sorted(value)}
+    if isinstance(value, list):
+        return [renamed(one, names) for one in value]
+    if isinstance(value, str) and value.startswith("urn:uuid:"):
+        return names.setdefault(value, f"urn:uuid:{len(names)}")
+    return value
 
 
-def derived(key: str, value: Json) -> bool:
-    return key == "reference" and isinstance(value, str) and value.startswith("urn:uuid:")
-
-
-def typed(mapping: Opened) -> Iterator[tuple[Json, Json]]:
-    """What the map is given and what our engine makes of it, for every good example."""
-    for example in examples(mapping)[0]:
-        if example.expected is None:
-            continue
-        for one in of_file(mapping, example.input):
-            if isinstance(one, Made):
-                yield given(mapping, one.typed), ours(one.result)
+def theirs(value: Json, *, top: bool = True) -> Json:
+    """Without the names of types that this engine writes into what it began, where R4 has no place for them."""
+    if isinstance(value, list):
+        return [theirs(one, top=False) for one in value]
+    if not isinstance(value, dict):
+        return value
+    named = not top and r4().is_resource(str(value.get("resourceType")))
+    return {key: theirs(one, top=False) for key, one in value.items() if named or key != "resourceType"}
 
 
 def given(mapping: Opened, record: Json) -> Json:
@@ -69,14 +67,39 @@ def present(value: Json) -> Json:
 
 
 def ours(result: Any) -> Json:
-    if result.values:
+    if result.values or not (result.entries or result.kind != "none"):
         return plain(result.values)
     if result.kind == "none" and len(result.entries) == 1:
         return plain(result.entries[0].resource)
     return plain({"resourceType": "Bundle", **result.bundle()})
 
 
-def generated() -> list[tuple[Opened, list[tuple[Json, Json]]]]:
+@dataclass
+class Case:
+    """One export, what it is given and what it shall make of that."""
+
+    name: str
+    sent: Json
+    wanted: list[Json]
+
+
+def cases(mapping: Opened, pairs: list[tuple[Json, Json]]) -> list[Case]:
+    """The export as JSON and as text, with ConceptMaps and inline."""
+    model = logical_model(mapping, CANONICAL)
+    found = []
+    for inline in (False, True):
+        made, _ = structure_map(mapping, CANONICAL, inline=inline)
+        kind = model["type"] if mapping.checked.source.type else made["group"][0]["input"][1]["type"]
+        common = {"type": kind, "model": plain(model), "inputs": [sent for sent, _ in pairs]}
+        wanted = [expected for _, expected in pairs]
+        name = f"{mapping.name}{', inline' if inline else ''}"
+        found.append(Case(name, {"map": plain(made), "fml": None, **common}, wanted))
+        if "\\" not in text(made):  # that engine's reader of texts loses every escape
+            found.append(Case(f"{name}, text", {"map": plain(made), "fml": text(made), **common}, wanted))
+    return found
+
+
+def worked() -> list[tuple[Opened, list[tuple[Json, Json]]]]:
     """The two worked examples of the language, on two hundred records each."""
     shelf = look(samples.DOCUMENTS, CANONICAL)
     referral, session = shelf.find("referral-csv"), shelf.find("group-session")
@@ -85,7 +108,7 @@ def generated() -> list[tuple[Opened, list[tuple[Json, Json]]]]:
     rows = [
         samples.referral(
             referral_id=f"R-{at}", middle_name="B." if at % 3 else "", email=f"p{at}@example.org" if at % 2 else "",
-            sex=["F", "M", "X", "", "?"][at % 5], priority=["R", "U", "S", ""][at % 4],
+            sex=["F", "M", "X", "", "?"][at % 5], priority=["R", "U", "S", ""][at % 4], mrn=f"a, {at}|$\\'%" if at % 9 == 0 else f"M{at}",
             program=["recovery", "mh-peer", "diabetes-peer", "warmline"][at % 4], notes="a 'quoted' note" if at % 7 == 0 else "",
             reason_code="F32.0" if at % 5 == 0 else "",
         )
@@ -95,60 +118,62 @@ def generated() -> list[tuple[Opened, list[tuple[Json, Json]]]]:
         samples.session(at % 7, session_id=f"G-{at}", site="Library" if at % 2 else "", minutes=30 + at)
         for at in range(200)
     ]
+    return [
+        (mapping, [(given(mapping, one), ours(mapping.program.run_typed(one))) for one in map(mapping.program.typed, raw)])
+        for mapping, raw in ((referral, rows), (session, sessions))
+    ]  # fmt: skip
+
+
+def unlike(left: Json, right: Json, at: str = "") -> str:
+    """The first place where two values differ, and what stands there: theirs, then ours."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        key = next(key for key in (*right, *left) if left.get(key) != right.get(key))
+        return unlike(left.get(key), right.get(key), f"{at}.{key}")
+    if isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
+        number = next(at for at, (one, other) in enumerate(zip(left, right, strict=True)) if one != other)
+        return unlike(left[number], right[number], f"{at}[{number}]")
+    return f"{at}: {left!r}, not {right!r}"
+
+
+def differences(answer: Json, case: Case) -> list[str]:
+    if "error" in answer:
+        return [f"{case.name}: {answer['error']}"]
     found = []
-    for mapping, records in ((referral, rows), (session, sessions)):
-        pairs = []
-        for record in records:
-            read = mapping.program.typed(record)
-            pairs.append((given(mapping, read), ours(mapping.program.run_typed(read))))
-        found.append((mapping, pairs))
+    for at, (got, expected) in enumerate(zip(answer["outputs"], case.wanted, strict=True)):
+        left, right = renamed(theirs(got), {}), renamed(theirs(expected), {})
+        if left != right:
+            found.append(f"{case.name}: record {at}: {unlike(left, right)}")
+    if case.sent["fml"] is not None and answer["read"] != answer["written"]:
+        found.append(f"{case.name}: read from the text: {unlike(answer['read'], answer['written'])}")
     return found
 
 
-def test_exported_structure_maps_make_the_same_resources_in_medplum(record_property: Any) -> None:
+def test_exported_structure_maps_make_the_same_resources_in_medplum(tmp_path: Path, record_property: Any) -> None:
     version = judges.version("@medplum/core")
-    cases = generated()
-    for mapping in shipped.shelf().opened:
-        pairs = list(typed(mapping))
+    told, unsaid, asked = [], [], []
+    every = look(write(tmp_path, "every-form", EVERY_FORM.read_text("utf-8")), CANONICAL).find("every-form")
+    assert every is not None
+    for mapping in (*shipped.shelf().opened, every):
         _, gaps = structure_map(mapping, CANONICAL)
-        if all("fullUrl" in gap or "$ref" in gap or "$request" in gap for gap in gaps):
-            cases.append((mapping, pairs))
-    asked, wanted = [], []
-    for mapping, pairs in cases:
-        for inline in (False, True):
-            made, _ = structure_map(mapping, CANONICAL, inline=inline)
-            target = made["group"][0]["input"][1].get("type", "")
-            common = {"type": target, "inputs": [sent for sent, _ in pairs]}
-            name = f"{mapping.name}{' inline' if inline else ''}"
-            asked.append({"name": f"{name} (json)", "map": made, "fml": None, **common})
-            wanted.append(pairs)
-            if "\\'" not in text(made):  # that engine's reader of texts loses the sign before a quote
-                asked.append({"name": f"{name} (fml)", "map": None, "fml": text(made), **common})
-                wanted.append(pairs)
-    differing = []
-    for answer, pairs in zip(judges.ask("transform.mjs", asked), wanted, strict=True):
-        if "error" in answer:
-            differing.append(f"{answer['name']}: {answer['error']}")
+        if gaps:
+            unsaid += gaps
             continue
-        for at, (got, (_, expected)) in enumerate(zip(answer["outputs"], pairs, strict=True)):
-            if without_type(pruned(got)) != without_type(pruned(expected)):
-                differing.append(f"{answer['name']}: record {at}\n  theirs {pruned(got)}\n  ours   {pruned(expected)}")
-    records = sum(len(pairs) for pairs in wanted)
-    told = f"{len(asked)} exports of {len(cases)} mappings, {records} records, in @medplum/core {version}"
-    record_property("ran", told)
-    print(told)
-    assert differing == [], "\n".join(differing[:5] + sorted({line.partition(":")[0] for line in differing}))
-
-
-def without_type(value: Json) -> Json:
-    """The engine does not write the type of the target it was given."""
-    return {key: one for key, one in value.items() if key != "resourceType"} if isinstance(value, dict) else value
-
-
-@pytest.mark.parametrize("name", ["referral-csv", "group-session"])
-def test_what_a_structure_map_cannot_say_is_named_with_its_place(name: str) -> None:
-    mapping = look(samples.DOCUMENTS, CANONICAL).find(name)
-    assert mapping is not None
-    _, gaps = structure_map(mapping, CANONICAL)
-    assert any("UUIDv5" in gap for gap in gaps)
-    assert all(gap.startswith(f"documents/{name}/{name}.map.yaml:") for gap in gaps)
+        kept = [(given(mapping, one), ours(mapping.program.run_typed(one))) for one in examples_of(mapping)]
+        made = [(given(mapping, one), ours(result)) for one, result in made_up(mapping)]
+        told.append(f"{mapping.name}: {len(kept)} of examples, {len(made)} made up")
+        asked += cases(mapping, kept + made)
+    for mapping, pairs in worked():
+        told.append(f"{mapping.name}, as worked in the language: {len(pairs)}")
+        asked += cases(mapping, pairs)
+    answers = judges.ask("transform.mjs", [{"name": one.name, **one.sent} for one in asked])
+    differing = [line for answer, case in zip(answers, asked, strict=True) for line in differences(answer, case)]
+    texts = sum(case.sent["fml"] is not None for case in asked)
+    told.append(
+        f"{len(asked)} exports ({texts} as text), {sum(len(one.wanted) for one in asked)} runs with seed {SEED} in "
+        f"@medplum/core {version}: {len(differing)} differences"
+    )
+    told += [f"cannot be exported: {gap}" for gap in unsaid]
+    record_property("ran", told[-1])
+    print("\n".join(told))
+    assert differing == [], "\n".join([*differing[:40], *sorted({line.partition(":")[0] for line in differing})])
+    assert unsaid == []

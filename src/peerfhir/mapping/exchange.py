@@ -8,7 +8,7 @@ from peerfhir.fhir import writer
 from peerfhir.mapping.shelf import Opened
 
 Json = Any
-EXPORTS = ("structuremap", "fml", "conceptmap", "table", "jsonschema")
+EXPORTS = ("structuremap", "fml", "conceptmap", "logicalmodel", "table", "jsonschema")
 
 
 def exported(opened: Opened, form: str, canonical: str, *, inline: bool = False) -> tuple[str, list[str]]:
@@ -31,6 +31,10 @@ def exported(opened: Opened, form: str, canonical: str, *, inline: bool = False)
 
         maps = concept_maps(opened, canonical)
         return writer.indented(maps[0] if len(maps) == 1 else _collection(maps)), []
+    if form == "logicalmodel":
+        from peerfhir.mapping.logical_model import logical_model
+
+        return writer.indented(logical_model(opened, canonical)), []
     if form == "table":
         from peerfhir.mapping.review_table import review_table
 

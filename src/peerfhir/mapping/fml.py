@@ -23,7 +23,8 @@ def _lines(made: Json) -> Iterator[str]:
         yield from _concept_map(contained)
         yield ""
     for one in made.get("structure", []):
-        yield f'uses "{one["url"]}" as {one["mode"]}'
+        alias = f" alias {one['alias']}" if "alias" in one else ""
+        yield f'uses "{one["url"]}"{alias} as {one["mode"]}'
     yield ""
     for group in made["group"]:
         inputs = ", ".join(
@@ -53,6 +54,8 @@ def _rule(rule: Json, indent: str) -> Iterator[str]:
     targets = ", ".join(_target(one) for one in rule.get("target", []))
     head = f"{indent}{source}" + (f" -> {targets}" if targets else "")
     if "rule" not in rule:
+        # a number before the rule's name would be read as a quantity with that name as its unit
+        head = f"{head[: -len(last)]}({last})" if (last := _number(rule)) else head
         yield f'{head} "{rule["name"]}";'
         return
     yield f"{head} then {{"
@@ -61,10 +64,18 @@ def _rule(rule: Json, indent: str) -> Iterator[str]:
     yield f'{indent}}} "{rule["name"]}";'
 
 
+def _number(rule: Json) -> str:
+    """The number that a rule ends with, if any."""
+    last = rule["target"][-1] if "target" in rule else {}
+    ((kind, value),) = last["parameter"][-1].items() if last.get("transform") == "copy" else (("", ""),)
+    return str(value) if kind in ("valueInteger", "valueDecimal") and "variable" not in last else ""
+
+
 def _source(one: Json) -> str:
     made = str(one["context"]) + (f".{one['element']}" if "element" in one else "")
     made += f" as {one['variable']}" if "variable" in one else ""
-    return made + (f" where ({one['condition']})" if "condition" in one else "")
+    made += f" where ({one['condition']})" if "condition" in one else ""
+    return made + (f" check ({one['check']})" if "check" in one else "")
 
 
 def _target(one: Json) -> str:
@@ -79,13 +90,8 @@ def _transform(one: Json) -> str:
     if one["transform"] == "copy":
         return _parameter(parameters[0])
     if one["transform"] == "evaluate":
-        return f"({evaluated(str(parameters[0]['valueString']))})"
+        return f"({parameters[0]['valueString']})"
     return f"{one['transform']}({', '.join(_parameter(each) for each in parameters)})"
-
-
-def evaluated(expression: str) -> str:
-    """An expression that stands in brackets; a bare call of iif() would be read as a transform of that name."""
-    return f"({expression}).first()" if expression.startswith("iif(") else expression
 
 
 def _parameter(one: Json) -> str:

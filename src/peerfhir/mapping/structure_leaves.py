@@ -1,180 +1,126 @@
-"""Rules of a StructureMap for single values, and conditions, in the forms that engines agree on."""
+"""Rules of a StructureMap for single values, in the forms that engines agree on."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
-from peerfhir.config import Mark
 from peerfhir.config import Node as Yaml
 from peerfhir.fhir.definitions import PRIMITIVES
 from peerfhir.fhir.fhirpath.parser import Call, Expression, Literal, Member, Variable, parse
-from peerfhir.fhir.fhirpath.problems import ExpressionProblem
 from peerfhir.mapping.codes import CodeMap
 from peerfhir.mapping.concept_map_export import concept_map, local_system
-from peerfhir.mapping.expression_text import CannotSay, Words, printed, quoted, said
-from peerfhir.mapping.shelf import Opened
+from peerfhir.mapping.expression_text import CannotSay, printed, quoted, said
+from peerfhir.mapping.structure_conditions import Sign, guarded, present
+from peerfhir.mapping.structure_rules import (
+    At,
+    Json,
+    Rule,
+    Spot,
+    Writer,
+    begun,
+    constant,
+    copied,
+    path,
+    placed,
+    then,
+)
 from peerfhir.mapping.texts import pieces
-from peerfhir.mapping.tree import Leaf
 
-Json = Any
-Rule = dict[str, Json]
 _CODING = re.compile(r'([a-z][a-z0-9-]*)#([^\s"]+)(?:\s+"(.*)")?', re.DOTALL)
 _ALIAS = re.compile(r"\$([a-z][a-z0-9-]*)")
-_NOT_NAME = re.compile(r"[^A-Za-z0-9.-]+")
 
 
-@dataclass(frozen=True)
-class At:
-    """Where rules are written: the source variable, the target variable and its type, and how names are said."""
-
-    source: str
-    target: str
-    type: str
-    words: Words
-    inside: bool = False  # a $each
-
-
-@dataclass
-class Writer:
-    """What is written so far: gaps, the ConceptMaps that are needed, and names that are taken."""
-
-    opened: Opened
-    canonical: str
-    inline: bool
-    gaps: list[str] = field(default_factory=list)
-    used: dict[str, Json] = field(default_factory=dict)
-    count: int = 0
-    leaves: dict[Mark, Leaf] = field(default_factory=dict)
-
-    def fresh(self, letter: str) -> str:
-        """A variable that is not taken."""
-        self.count += 1
-        return f"{letter}{self.count}"
-
-    def gap(self, mark: Mark, address: str, why: str) -> list[Rule]:
-        """Note what cannot be said; no rule comes of it."""
-        self.gaps.append(f"{mark}: {address}: {why}")
-        return []
-
-
-def guarded(writer: Writer, text: str, at: At, rules: list[Rule]) -> list[Rule]:
-    """Rules under a condition that means the same relative to `record` and to what holds it."""
-    fhir = bool(writer.opened.checked.source.type)
-    if fhir:
-        raise CannotSay("a condition on a resource needs an element to stand on")
-    element, context = said(text, at.words.under("")), said(text, at.words.under("record."))
-    condition = f"iif(record.exists(), {context}, {element})"
-    source = {"context": "input", "element": "record", "variable": writer.fresh("g"), "condition": condition}
-    return [then(source, [], rules)]
-
-
-def path_of(text: str, at: At) -> tuple[str, str] | None:
-    """Context and element of an expression that names one field of the record or of an item."""
-    try:
-        node = parse(text)
-    except ExpressionProblem:
-        return None
-    return _field(node, at)
-
-
-def _field(node: Expression, at: At) -> tuple[str, str] | None:
-    match node:
-        case Member(base=None, name=name):
-            return at.words.root.strip("%."), name
-        case Member(base=Variable(name=variable), name=name) if variable in at.words.variables:
-            said_as = at.words.variables[variable]
-            return (said_as.removeprefix("%"), name) if re.fullmatch(r"%\w+", said_as) else None
-    return None
-
-
-def scalar(writer: Writer, node: Yaml, key: str, kind: str, at: At, address: str) -> list[Rule]:
+def scalar(writer: Writer, node: Yaml, spot: Spot, at: At, address: str) -> list[Rule]:
     """The rules of one scalar; a gap where it cannot be said."""
     value = node.value
-    document = writer.opened.document
+    systems = writer.opened.document.systems
     if isinstance(value, str) and (value.startswith("=") or "{{" in value):
         try:
-            return _evaluated(writer, node, key, kind, at, address)
+            return _evaluated(writer, node, spot, at)
         except CannotSay as why:
             return writer.gap(node.mark, address, str(why))
-    if isinstance(value, str) and kind in ("Coding", "CodeableConcept") and (match := _CODING.fullmatch(value)):
+    if isinstance(value, str) and spot.kind in ("Coding", "CodeableConcept") and (match := _CODING.fullmatch(value)):
         alias, code, display = match.groups()
-        parts = {"system": document.systems.get(alias, ""), "code": code, "display": display}
-        return [_coding(writer, at, key, kind, {one: text for one, text in parts.items() if text})]
-    if isinstance(value, str) and (match := _ALIAS.fullmatch(value)) and match.group(1) in document.systems:
-        return [constant(at.source, at.target, key, document.systems[match.group(1)])]
-    return [constant(at.source, at.target, key, value)]
+        parts = {"system": systems.get(alias, ""), "code": code, "display": display}
+        targets, inner = _coding(writer, at, spot)
+        return [
+            then({"context": at.here}, [*targets, *(copied(inner, k, text) for k, text in parts.items() if text)], [])
+        ]
+    if isinstance(value, str) and (match := _ALIAS.fullmatch(value)) and match.group(1) in systems:
+        return [constant(at.here, at.target, spot.key, systems[match.group(1)])]
+    return [constant(at.here, at.target, spot.key, value)]
 
 
-def _coding(writer: Writer, at: At, key: str, kind: str, parts: Mapping[str, str]) -> Rule:
+def evaluated(at: At, key: str, expression: str) -> Json:
+    """A target that takes what an expression gives; a bare iif() would be read as a transform of that name."""
+    expression = f"({expression}).where(true)" if expression.startswith("iif(") else expression
+    return placed(at.target, key, "evaluate", {"valueString": expression})
+
+
+def joined(text: str, at: At) -> str:
+    """A text with expressions as one expression, which is empty when one of them is."""
+    return " + ".join(
+        quoted(piece) if kind == "constant" else f"({said(piece, at.words)}).toString()"
+        for _, piece, kind in pieces(text)
+    )
+
+
+def _coding(writer: Writer, at: At, spot: Spot) -> tuple[list[Json], str]:
+    """Targets that begin a Coding, alone or in a CodeableConcept, and the variable that holds it."""
     outer = writer.fresh("t")
-    targets: list[Json] = [{"context": at.target, "contextType": "variable", "element": key, "variable": outer}]
-    if kind == "CodeableConcept":
-        inner = writer.fresh("t")
-        targets.append({"context": outer, "contextType": "variable", "element": "coding", "variable": inner})
-        outer = inner
-    return then({"context": at.source}, [*targets, *(copied(outer, one, text) for one, text in parts.items())], [])
+    targets = [begun(at.target, spot, outer)]
+    if spot.kind != "CodeableConcept":
+        return targets, outer
+    inner = writer.fresh("t")
+    return [*targets, placed(outer, "coding", variable=inner)], inner
 
 
-def _evaluated(writer: Writer, node: Yaml, key: str, kind: str, at: At, address: str) -> list[Rule]:
+def _evaluated(writer: Writer, node: Yaml, spot: Spot, at: At) -> list[Rule]:
     text = str(node.value)
     if not text.startswith("="):
-        return _text(writer, node, key, at)
-    tree = parse(text[1:])
-    if isinstance(tree, Call) and tree.name == "toQuantity" and tree.base is not None and kind not in PRIMITIVES:
-        return _quantity(writer, tree, key, at)
+        return [then({"context": at.here}, [evaluated(at, spot.key, joined(text, at))], [])]
+    tree, fhir = parse(text[1:]), bool(writer.opened.checked.source.type)
+    if isinstance(tree, Call) and tree.name == "toQuantity" and tree.base is not None and spot.kind not in PRIMITIVES:
+        return _quantity(writer, node, tree, spot, at)
     table = _table(tree, at)
-    if table is not None and kind in ("Coding", "CodeableConcept"):
-        return _translated_coding(writer, tree, key, kind, at)
+    if table is not None and spot.kind in ("Coding", "CodeableConcept"):
+        return _translated_coding(writer, tree, spot, at)
     if table is not None and not writer.inline and isinstance(tree, Call) and tree.base is not None:
-        source = _field(tree.base, at)
-        if source is not None and table.default is None and not table.provided and not table.coded:
-            return _translated(writer, table, key, at, source)
-    item = at.words.variables.get(tree.name, "") if isinstance(tree, Variable) else ""
-    if re.fullmatch(r"%\w+", item):
-        copied = {"context": at.target, "contextType": "variable", "element": key, "transform": "copy",
-                  "parameter": [{"valueId": item[1:]}]}  # fmt: skip
-        return [then({"context": item[1:]}, [copied], [])]
-    source = _field(tree, at)
-    if source is not None:
+        source = path(tree.base, at)
+        # what no value becomes would need a condition on a resource, which has nothing to stand on
+        plain = not (table.default or table.provided or table.coded or (table.blank and fhir))
+        if source is not None and len(source[1]) == 1 and plain and source[1][0] not in at.words.numbers:
+            return _translated(writer, table, spot.key, at, (source[0], source[1][0]))
+    if isinstance(tree, Variable) and tree.name in at.words.items:
+        item = at.words.items[tree.name].strip("%.")
+        return [then({"context": item}, [placed(at.target, spot.key, "copy", {"valueId": item})], [])]
+    source = path(tree, at)
+    if source is not None and len(source[1]) == 1:
         variable = writer.fresh("v")
-        rule = {"context": source[0], "element": source[1], "variable": variable}
-        copied = {"context": at.target, "contextType": "variable", "element": key, "transform": "copy",
-                  "parameter": [{"valueId": variable}]}  # fmt: skip
-        return [then(rule, [copied], [])]
-    return [then({"context": at.source}, [_evaluate(at, key, printed(tree, at.words))], [])]
+        rule = {"context": source[0], "element": source[1][0], "variable": variable}
+        return [then(rule, [placed(at.target, spot.key, "copy", {"valueId": variable})], [])]
+    return [then({"context": at.here}, [evaluated(at, spot.key, printed(tree, at.words))], [])]
 
 
-def _evaluate(at: At, key: str, expression: str) -> Json:
-    return {"context": at.target, "contextType": "variable", "element": key, "transform": "evaluate",
-            "parameter": [{"valueString": expression}]}  # fmt: skip
-
-
-def _text(writer: Writer, node: Yaml, key: str, at: At) -> list[Rule]:
-    """A text: its parts joined with `+`, which is empty when one of them is."""
-    parts = [
-        quoted(piece) if kind == "constant" else f"({said(piece, at.words)}).toString()"
-        for _, piece, kind in pieces(str(node.value))
-    ]
-    return [then({"context": at.source}, [_evaluate(at, key, " + ".join(parts))], [])]
-
-
-def _quantity(writer: Writer, tree: Call, key: str, at: At) -> list[Rule]:
+def _quantity(writer: Writer, node: Yaml, tree: Call, spot: Spot, at: At) -> list[Rule]:
     units = [one.value for one in tree.arguments if isinstance(one, Literal)]
-    source = _field(tree.base, at) if tree.base is not None else None
-    if source is None or not units:
-        raise CannotSay("only a field can become a Quantity elsewhere")
-    variable, value = writer.fresh("t"), writer.fresh("v")
+    if tree.base is None or not units:
+        raise CannotSay("only a number with a unit becomes a Quantity elsewhere")
+    variable = writer.fresh("t")
     parts = {"unit": str(units[-1]), "system": "http://unitsofmeasure.org", "code": str(units[0])}
-    targets = [
-        {"context": at.target, "contextType": "variable", "element": key, "variable": variable},
-        {"context": variable, "contextType": "variable", "element": "value", "transform": "copy",
-         "parameter": [{"valueId": value}]},
-        *(copied(variable, one, text) for one, text in parts.items()),
-    ]  # fmt: skip
-    return [then({"context": source[0], "element": source[1], "variable": value}, targets, [])]
+    number = evaluated(replace(at, target=variable), "value", printed(tree.base, at.words))
+    targets = [begun(at.target, spot, variable), number, *(copied(variable, key, text) for key, text in parts.items())]
+    made = [then({"context": at.here}, targets, [])]
+    leaf = writer.leaves.get(node.mark)
+    if leaf is not None and not leaf.nullable:
+        return made
+    return present(writer, [Sign(_before(str(node.value)[1:], tree))], at, made)
+
+
+def _before(text: str, tree: Call) -> str:
+    """What a call at the end of an expression is called on, as it was written."""
+    return text[: text.rindex(f".{tree.name}")]
 
 
 def _table(tree: Expression, at: At) -> CodeMap | None:
@@ -189,24 +135,19 @@ def _table(tree: Expression, at: At) -> CodeMap | None:
     return None
 
 
-def _translated_coding(writer: Writer, tree: Expression, key: str, kind: str, at: At) -> list[Rule]:
+def _translated_coding(writer: Writer, tree: Expression, spot: Spot, at: At) -> list[Rule]:
     """A Coding from a code map, element by element; there when its input is."""
     if not isinstance(tree, Call) or tree.base is None:
         raise CannotSay("the code map is not known")
-    source = _field(tree.base, at)
-    if source is None:
+    source = path(tree.base, at)
+    if source is None or len(source[1]) > 1:
         raise CannotSay("only a field can become a Coding elsewhere")
-    outer = writer.fresh("t")
-    targets: list[Json] = [{"context": at.target, "contextType": "variable", "element": key, "variable": outer}]
-    if kind == "CodeableConcept":
-        targets.append({"context": outer, "contextType": "variable", "element": "coding", "variable": f"{outer}c"})
-        outer = f"{outer}c"
-    inner = replace(at, target=outer)
+    targets, inner = _coding(writer, at, spot)
     parts = [
-        _evaluate(inner, part, printed(Member(tree, part, False, 0), at.words))
+        evaluated(replace(at, target=inner), part, printed(Member(tree, part, False, 0), at.words))
         for part in ("system", "code", "display")
     ]
-    rule = {"context": source[0], "element": source[1], "variable": writer.fresh("g")}
+    rule = {"context": source[0], "element": source[1][0], "variable": writer.fresh("g")}
     return [then(rule, [*targets, *parts], [])]
 
 
@@ -217,45 +158,14 @@ def _translated(writer: Writer, table: CodeMap, key: str, at: At, source: tuple[
         system = local_system(writer.opened, table)
         made = concept_map(writer.opened, replace(table, blank=None), f"#{name}")
         made["group"] = [{"source": system, "target": f"{system}:target", **one} for one in made["group"]]
-        writer.used[table.name] = {
-            "resourceType": "ConceptMap",
-            "id": name,
-            **{k: v for k, v in made.items() if k != "resourceType"},
-        }
+        plain = {k: v for k, v in made.items() if k != "resourceType"}
+        writer.used[table.name] = {"resourceType": "ConceptMap", "id": name, **plain}
     variable = writer.fresh("v")
-    parameters = [{"valueId": variable}, {"valueString": f"#{name}"}, {"valueString": "code"}]
-    target = {"context": at.target, "contextType": "variable", "element": key, "transform": "translate",
-              "parameter": parameters}  # fmt: skip
+    parameters = ({"valueId": variable}, {"valueString": f"#{name}"}, {"valueString": "code"})
+    target = placed(at.target, key, "translate", *parameters)
     rules = [then({"context": source[0], "element": source[1], "variable": variable}, [target], [])]
     if table.blank is not None and table.blank.code is not None:
-        if at.inside:
-            raise CannotSay("what no value becomes needs a condition, which cannot stand inside $each")
-        blank = then({"context": at.source}, [copied(at.target, key, table.blank.code)], [])
-        rules += guarded(writer, f"{source[1]}.exists().not()", at, [blank])
+        blank = constant(at.here, at.target, key, table.blank.code)
+        before = f"%{at.item.name}." if at.item is not None and source[0] == at.item.variable else ""
+        rules += guarded(writer, f"{before}{source[1]}.exists().not()", at, [blank])
     return rules
-
-
-def copied(target: str, element: str, value: Json) -> Json:
-    """A target that takes a constant."""
-    kind = "valueBoolean" if isinstance(value, bool) else "valueInteger" if isinstance(value, int) else "valueString"
-    if not isinstance(value, str | bool | int):
-        kind = "valueDecimal"
-    return {"context": target, "contextType": "variable", "element": element, "transform": "copy",
-            "parameter": [{kind: value}]}  # fmt: skip
-
-
-def constant(source: str, target: str, element: str, value: Json) -> Rule:
-    """A rule that writes a constant."""
-    return then({"context": source}, [copied(target, element, value)], [])
-
-
-def then(source: dict[str, Json], targets: list[Json], rules: list[Rule], name: str = "") -> Rule:
-    """One rule. Its name is what it writes, as an id of R4 wants it."""
-    last = targets[-1] if targets else {}
-    called = name or f"{last.get('context', source.get('element', 'rule'))}-{last.get('element', 'each')}"
-    made: Rule = {"name": _NOT_NAME.sub("-", called).strip("-")[:64], "source": [source]}
-    if targets:
-        made["target"] = targets
-    if rules:
-        made["rule"] = rules
-    return made
