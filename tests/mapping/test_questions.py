@@ -10,7 +10,9 @@ import pytest
 from peerfhir.adapters.instruments import load_instruments
 from peerfhir.adapters.questionnaires import forms
 from peerfhir.errors import MappingFailed
+from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.fhir.model import parse
+from peerfhir.mapping.answers import Answering
 from peerfhir.mapping.catalogue import Survey, survey
 from peerfhir.mapping.instruments import Form, Option, Question, Scored
 from tests.mapping.folders import put
@@ -18,6 +20,8 @@ from tests.support.mapping_folder import CANONICAL
 
 INSTRUMENTS = Path(__file__).parents[2] / "config/instruments"
 LINKS = ("44250-9", "44255-8", "44259-0", "44254-1", "44251-7", "44258-2", "44252-5", "44253-3", "44260-8")
+ITEM_WEIGHT = "http://hl7.org/fhir/StructureDefinition/itemWeight"
+ORDINAL = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
 HEAD = """mapping: phq-9
 version: 1.0.0
 status: active
@@ -156,6 +160,79 @@ def test_only_scores_or_nothing_are_extracted_on_demand(tmp_path: Path) -> None:
 
     assert codes("scores") == ["44261-6", "44249-1"]
     assert codes("none") == []
+
+
+def linked() -> Form:
+    """Three answers that belong to the panel in each way, and one that belongs to nothing."""
+    ways = ("member", "component", "derived", "independent")
+    items = tuple(
+        Question(f"/{way}", "integer", codes=({"system": "http://x.example", "code": way},), relation=way)
+        for way in ways
+    )
+    code = {"system": "http://x.example", "code": "panel"}
+    return Form("linked", "http://x.example/q", "1", items, lambda answers: Scored(None), (code,))
+
+
+def test_what_is_extracted_belongs_to_the_panel_as_it_is_marked(tmp_path: Path) -> None:
+    answers = "".join(
+        f"      /{way}: ={field}\n"
+        for way, field in (("member", "q1"), ("component", "q2"), ("derived", "q3"), ("independent", "q4"))
+    )
+    body = f"    $questionnaire: linked\n    $answers:\n{answers}    $extract: observation\n"
+    text = f"{HEAD}bundle: transaction\nresources:\n  qr:\n{body}    status: completed\n"
+    put(tmp_path, **{"phq-9__phq-9": text})
+
+    def made(text: str, *numbers: int) -> list[Any]:
+        put(tmp_path, **{"phq-9__phq-9": text})
+        found = survey(tmp_path / "mappings", canonical=CANONICAL, instruments={"linked": linked()})
+        assert [str(one) for one in found.problems if one.severity == "error"] == []
+        entries = found.loaded["phq-9"].program.run(record(*numbers)).entries
+        assert [parse(one.resource) for one in entries] == [[]] * len(entries)
+        return [(one.resource["code"]["coding"][0]["code"], one) for one in entries[1:]]
+
+    every = dict(made(text, 1, 2, 3, 4))
+    assert list(every) == ["member", "derived", "independent", "panel"]
+    panel = every["panel"].resource
+    assert panel["hasMember"] == [{"reference": every["member"].full_url}]
+    assert panel["component"] == [
+        {"code": {"coding": [{"system": "http://x.example", "code": "component"}]}, "valueQuantity": {"value": 2}}
+    ]
+    own = every["independent"].resource["derivedFrom"]
+    assert len(own) == 1
+    assert every["derived"].resource["derivedFrom"] == [*own, {"reference": every["panel"].full_url}]
+    assert made(text.replace("status: completed", "status: in-progress"), 1, 2, 3, 4) == []
+    assert len(made(text.replace("status: completed", "status: amended"), 1, 2, 3, 4)) == 4
+
+
+@pytest.mark.parametrize(
+    ("coding", "code"),
+    [
+        ({"system": "http://loinc.org", "code": "LA6569-3"}, "LA6569-3"),
+        ({"code": "x", "extension": [{"url": ITEM_WEIGHT, "valueDecimal": Decimal("2.0")}]}, "LA6570-1"),
+        ({"code": "x", "extension": [{"url": ORDINAL, "valueInteger": 3}], "display": "Not at all"}, "LA6571-9"),
+        ({"code": "x", "display": "several DAYS"}, "LA6569-3"),
+        ({"code": "x", "extension": [{"url": ITEM_WEIGHT, "valueDecimal": Decimal(9)}]}, None),
+        ({"code": "x", "extension": [{"url": "http://x.example", "valueDecimal": Decimal(1)}]}, None),
+    ],
+)
+def test_a_coding_chooses_by_code_then_by_the_weight_it_carries_then_by_its_words(
+    coding: Any, code: str | None
+) -> None:
+    answering = Answering(phq9()["phq-9"])
+    given = [("/44250-9", (coding,), "", "")]
+    if code is None:
+        with pytest.raises(EvaluationProblem, match="/44250-9"):
+            answering.items(given)
+        return
+    items = answering.items(given)
+    assert items is not None
+    assert items[0]["answer"][0]["valueCoding"]["code"] == code
+
+
+def test_a_weight_that_two_options_have_chooses_neither() -> None:
+    coding = {"code": "y", "extension": [{"url": ITEM_WEIGHT, "valueDecimal": Decimal(1)}]}
+    with pytest.raises(EvaluationProblem, match="twice"):
+        Answering(phq9()["other"]).items([("twice", (coding,), "", "")])
 
 
 def test_a_number_that_is_no_weight_stops_the_record_and_names_the_item(tmp_path: Path) -> None:

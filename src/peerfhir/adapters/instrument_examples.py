@@ -118,7 +118,7 @@ def _extracted(home: Path, instrument: Instrument, answers: Mapping[str, str]) -
     form = forms(home.parent, {home.name: instrument})[home.name]
     answering = Answering(form)
     given = [(link_id, (option.code,), "", "") for link_id, option in answered(instrument, answers).items()]
-    response = {"item": answering.items(given) or []}
+    response = {"status": "completed", "item": answering.items(given) or []}
     return len(answering.observations(response, "urn:uuid:x", seed(instrument.id, "example"), (), "observation"))
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
+from peerfhir.fhir.fhirpath.weights import WEIGHTS
 from peerfhir.mapping.identity import Hash, full_url
 from peerfhir.mapping.instruments import VALUES, Form, Option, Question, Scored
 from peerfhir.mapping.primitives import URL as ABSENT
@@ -16,6 +17,7 @@ Json = Any
 # link id, values given, "scored" or "printed" or "", why there is no value
 Given = tuple[str, Sequence[Any], str, str]
 _REASONS = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+_FINISHED = ("completed", "amended")  # Source: Structured Data Capture, observation-based extraction
 _COPIED = ("subject", "encounter", "basedOn", "partOf")
 
 
@@ -83,26 +85,39 @@ class Answering:
         url   the response's fullUrl; None without a Bundle
         mode  observation: every item that is marked, the total and the panel; scores: the last two
         """
+        if response.get("status") not in _FINISHED:
+            return []
         answers = _answered(response.get("item", ()))
         shared = self._shared(response, url)
         made: list[tuple[Json, str | None]] = []
-        members: list[Json] = []
+        parts_of: dict[str, list[Json]] = {"hasMember": [], "component": []}
+        derived: list[Json] = []
         for question in self._form.questions.values():
             if not question.relation or (mode == "scores" and question.link_id != self._form.total):
                 continue
-            found = answers.get(question.link_id, [])
-            observations = [self._one(question, one, shared) for one in found]
-            if question.link_id == self._form.total:
-                observations = [self._total(question, answers, shared)]
-            for at, observation in enumerate(observations):
+            for at, observation in enumerate(self._of(question, answers, shared)):
+                if question.relation == "component" and self._form.codes:
+                    parts_of["component"].append(_component(observation))
+                    continue
                 own = full_url(seed, *parts, question.link_id, at) if url is not None else None
                 made.append((observation, own))
                 if own is not None and question.relation == "member":
-                    members.append({"reference": own})
-        if members and self._form.codes:
-            panel = {**_head(self._form.codes, self._form.category), **copied(shared), "hasMember": members}
-            made.append((panel, full_url(seed, *parts, "", 0)))
+                    parts_of["hasMember"].append({"reference": own})
+                elif question.relation == "derived":
+                    derived.append(observation)
+        held = {key: each for key, each in parts_of.items() if each}
+        if held and self._form.codes:
+            panel_url = full_url(seed, *parts, "", 0) if url is not None else None
+            made.append(({**_head(self._form.codes, self._form.category), **copied(shared), **held}, panel_url))
+            for observation in derived if panel_url is not None else ():
+                observation.setdefault("derivedFrom", []).append({"reference": panel_url})
         return made
+
+    def _of(self, question: Question, answers: Mapping[str, list[Json]], shared: Json) -> list[Json]:
+        """The Observations of one item: one for each answer, and always one for the total."""
+        if question.link_id == self._form.total:
+            return [self._total(question, answers, shared)]
+        return [self._one(question, one, shared) for one in answers.get(question.link_id, ())]
 
     def _shared(self, response: Json, url: str | None) -> Json:
         shared = {key: response[key] for key in _COPIED if key in response}
@@ -157,6 +172,12 @@ def _head(codes: Sequence[Json], category: Sequence[Json]) -> Json:
     return {**made, "code": {"coding": copied(list(codes))}}
 
 
+def _component(observation: Json) -> Json:
+    """What of an Observation may stand inside the panel's."""
+    kept = ("code", "dataAbsentReason", "interpretation", "referenceRange")
+    return {key: one for key, one in observation.items() if key in kept or key.startswith("value")}
+
+
 def _quantity(value: Any, unit: Json) -> Json:
     if unit is None:
         return {"value": value}
@@ -183,7 +204,8 @@ class _Chooser:
         self._codes = {one.code: one for one in options}
         self._others = {other: one for one in options for other in one.alternatives}
         self._words = {_folded(one.display): one for one in options if one.display}
-        self._weights = {one.weight: one for one in options if one.weight is not None}
+        alone = len(set(weights)) == len(weights)  # else a number does not choose
+        self._weights = {one.weight: one for one in options if one.weight is not None and alone}
 
     def option(self, value: Any, number: str) -> Option:
         found: Option | None
@@ -207,7 +229,11 @@ class _Chooser:
         own = self._codes.get(str(code))
         if own is not None and system in (None, own.system):
             return own
-        return self._others.get(str(code)) or self._words.get(_folded(str(value.get("display", ""))))
+        found = self._others.get(str(code))
+        for one in value.get("extension", ()):
+            if found is None and one.get("url") in WEIGHTS:
+                found = self._weights.get(Decimal(one.get("valueDecimal", one.get("valueInteger", -1))))
+        return found or self._words.get(_folded(str(value.get("display", ""))))
 
 
 def _folded(text: str) -> str:
