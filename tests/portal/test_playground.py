@@ -24,13 +24,13 @@ from tests.support.clock import HeldClock
 from tests.support.playground import HEADER, RECORD, ROW, furnish
 
 CANARY = "Quillfeather"
-# Many ways through one short text: it is checked in no time and evaluated for minutes.
+# Many ways through a short text: it is checked in no time, and each record takes all the time that one may have.
 BUSY = """\
 mapping: busy
 version: 1.0.0
 status: draft
 fhirVersion: 4.0.1
-source: {format: json, key: a, fields: {a: string!}}
+source: {format: ndjson, key: a, fields: {a: string!}}
 vars:
   c: =a.toChars()
 bundle: none
@@ -40,6 +40,8 @@ resources:
     multipleBirthInteger: =%c.select(%c.select(%c.count()).sum()).sum()
     name: {family: =a}
 """
+
+BUSY_RECORDS = ('{"a": "' + "a" * 20_000 + '"}\n') * 12
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def ed(played: Site) -> Browser:
 
 
 def fields(page: Page, **changed: str) -> dict[str, str]:
-    names = ("open", "record", "mapping", "overlay", "example", "number")
+    names = ("open", "record", "mapping", "overlay", "example", "number", "against", "other")
     held = {name: page.held(name)[-1] for name in names if page.held(name)}
     return {**held, **changed}
 
@@ -88,6 +90,14 @@ def behind(page: Page, spots: str, **texts: str) -> list[tuple[str, str]]:
         text = texts.get(pane) or page.held(pane)[0]
         found.append((pane, text[int(start) : int(end)]))
     return found
+
+
+def differing(page: Page) -> list[list[str]]:
+    """Place, before and after, as the grid of differences shows them."""
+    grid = page.by_id("changes")
+    assert grid is not None
+    cells = [e for e in page.all("td") if e.within("details") is grid]
+    return [[cell.text.strip() for cell in cells[at : at + 3]] for at in range(0, len(cells), 3)]
 
 
 def value(page: Page, address: str) -> tuple[str, str]:
@@ -195,7 +205,114 @@ def test_an_overlay_is_tried_with_its_mapping_and_may_be_changed(ed: Browser) ->
 def test_what_ones_changes_change_is_shown(ed: Browser) -> None:
     page = tried(ed, mapping=ed.page.held("mapping")[0].replace("active: true", "active: false"))
     assert "What your changes change (1)" in page.text
-    assert "entry[0].resource.active true → false" in page.text
+    assert differing(page) == [["patient.active", "true", "false"]]
+    assert "asks for a new major version" in page.text
+    page = tried(ed, mapping=page.held("mapping")[0].replace("active: false", "active: true # as it was"))
+    assert "What your changes change (0)" in page.text
+    assert "Nothing differs for this record." in page.text
+
+
+def test_another_version_is_compared_by_its_name_or_as_it_is_pasted(ed: Browser) -> None:
+    page = tried(ed, against="referral-csv+general-hospital")
+    assert page.held("against") == ["referral-csv+general-hospital"]
+    assert ["patient.active", "false", "true"] in differing(page)
+    assert ["task", "absent"] in [one[:2] for one in differing(page)]
+    own = page.held("mapping")[0]
+    page = tried(ed, against=playground.PASTED, other=own.replace("active: true", "active: false"))
+    assert "Difference to Another version of the mapping (1)" in page.text
+    assert differing(page) == [["patient.active", "false", "true"]]
+    assert page.held("other") == [own.replace("active: true", "active: false")]
+    page = tried(ed, against=playground.PASTED, other="no mapping")
+    assert "That version has errors of its own" in page.text
+    assert "Nothing is wrong." in page.text
+    assert ed.press("/playground", fields(page, against="nothing")).status == 404
+
+
+def test_a_record_that_the_other_version_refuses_differs_by_its_codes(ed: Browser) -> None:
+    other = ed.page.held("mapping")[0].replace("last_name:     string!", "last_name: {type: string!, maxLength: 3}")
+    page = tried(ed, against=playground.PASTED, other=other)
+    assert ["error", '"PM703"', "absent"] in differing(page)
+    assert ["patient", "absent"] in [one[:2] for one in differing(page)]
+
+
+TRACED = """\
+mapping: traced
+version: 1.0.0
+status: draft
+fhirVersion: 4.0.1
+source: {format: json, fields: {names: [string], dead: boolean, secret: {type: string, sensitive: true}}}
+bundle: none
+resources:
+  p:
+    resourceType: Patient
+    name:
+      - $each: names as n
+        family: =%n.trace('a name')
+    contact:
+      - $if: dead
+        name: {family: gone}
+    gender: "=iif(secret.trace('hidden').exists(), 'other', 'unknown')"
+    address: {city: =secret}
+"""
+
+
+def test_a_traced_run_tells_loops_conditions_and_what_trace_said(ed: Browser) -> None:
+    ed.open("/playground?open=")
+    given = {"mapping": TRACED, "record": '{"names": ["Ana", "Bo"], "dead": false, "secret": "Quillfeather"}'}
+    assert "Traced run" not in tried(ed, **given).text
+    page = tried(ed, traced="yes", **given)
+    within = page.by_id("steps")
+    assert [" ".join(e.text.split()) for e in page.all("li") if e.within("details") is within] == [
+        "p.name[0]: goes round 2 times Line 11:9",
+        "p.contact[0].$if: the condition does not hold Line 14:14",
+        'a name: ["Ana"] from trace()',
+        'a name: ["Bo"] from trace()',
+        "hidden: (masked) from trace()",
+    ]
+    assert page.held("traced") == ["yes"]
+    assert '["Quillfeather"]' in (tried(ed, traced="yes", show="yes", **given).by_id("steps") or page).text
+
+
+def test_what_a_sensitive_field_held_is_hidden_until_somebody_asks(ed: Browser) -> None:
+    ed.open("/playground?open=")
+    record = '{"names": ["Ana"], "secret": "Quillfeather"}'
+    other = TRACED.replace("city: =secret", "district: =secret")
+    given = {"mapping": TRACED, "record": record, "against": playground.PASTED, "other": other, "traced": "yes"}
+    page = tried(ed, **given)
+    shown = [
+        e for e in page.reader.elements if "Quillfeather" in e.text and e.tag in ("section", "details", "pre", "div")
+    ]
+    assert [e.attrs["class"] for e in shown if e.tag in ("section", "pre")] == ["card pane at-record"]
+    assert '"city": "(masked)"' in page.text
+    assert ["p.address[0].city", "absent", "(masked)"] in differing(page)
+    assert "What fields marked sensitive held is hidden here." in page.text
+    page = tried(ed, **given, show="yes")
+    assert '"city": "Quillfeather"' in page.text
+    assert ["p.address[0].city", "absent", '"Quillfeather"'] in differing(page)
+    assert "hidden here" not in page.text
+    # what is to be expected is no message: an example has to hold it
+    assert b"Quillfeather" in saved(ed, "expected", **given, example="07-saved")[1]
+
+
+@pytest.mark.parametrize(
+    ("declared", "value"),
+    [("{type: date!, sensitive: true}", '"Quillfeather"'), ("{type: integer!, sensitive: true}", '"Quillfeather"'),
+     ("{type: code!, codes: [a, b], sensitive: true}", '"Quillfeather"'), ("{type: boolean!, sensitive: true}", '"Quillfeather"'),
+     ("{type: string!, maxLength: 3, sensitive: true}", '"Quillfeather"'),
+     ("{type: string!, pattern: '[0-9]+', sensitive: true}", '"Quillfeather"'),
+     ("{type: decimal!, min: 3, sensitive: true}", "-73921.5"), ("{type: uri!, sensitive: true}", '"Quill feather"'),
+     ("{type: string!, sensitive: true}", '["Quillfeather"]'), ("{type: time!, sensitive: true}", '{"a": "Quillfeather"}')],
+)  # fmt: skip
+def test_no_message_repeats_what_a_sensitive_field_held(ed: Browser, declared: str, value: str) -> None:
+    ed.open("/playground?open=")
+    text = f"mapping: one\nversion: 1.0.0\nstatus: draft\nfhirVersion: 4.0.1\nsource: {{format: json, fields: {{a: {declared}}}}}\n"
+    text += "bundle: none\nresources: {p: {resourceType: Patient, address: {city: =a.toString()}}}\n"
+    page = tried(ed, mapping=text, record=f'{{"a": {value}}}', traced="yes")
+    assert "There is no result while something is wrong." in page.text, page.text[-2000:]
+    told = next(e for e in page.all("section") if "at-problems" in e.attrs["class"])
+    assert "/a" in told.text
+    for secret in ("Quill", "feather", "73921"):
+        assert secret not in told.text, told.text
 
 
 def test_code_maps_show_what_the_record_looked_up(ed: Browser) -> None:
@@ -326,7 +443,7 @@ def test_a_field_that_makes_no_sense_is_refused(ed: Browser, changed: dict[str, 
 
 def test_a_mapping_that_never_ends_is_stopped_and_the_next_try_runs(ed: Browser, played: Site) -> None:
     ed.open("/playground?open=")
-    page = tried(ed, 422, mapping=BUSY, record='{"a": "' + "a" * 20_000 + '"}')
+    page = tried(ed, 422, mapping=BUSY, record=BUSY_RECORDS)
     assert "so it was stopped" in page.text
     assert "Nothing is wrong." not in page.text
     page = tried(ed, mapping=BUSY, record='{"a": "aaa"}')
@@ -362,7 +479,7 @@ def test_nothing_that_is_typed_is_stored_logged_or_put_into_an_address(
     assert CANARY in page.text
     assert not any(CANARY in one for one in [*page.links, *page.actions, page.path])
     tried(ed, record=record.replace("1989-04-17", CANARY), mapping=f"{ed.page.held('mapping')[0]}\n# {CANARY}\n")
-    tried(ed, 422, mapping=BUSY.replace("busy", "referral-csv"), record='{"a": "' + CANARY * 2_000 + '"}')
+    tried(ed, 422, mapping=BUSY.replace("busy", "referral-csv"), record=BUSY_RECORDS.replace("aaaaaaaaaaaa", CANARY))
 
     def fall_over(*given: Any) -> Any:
         raise ValueError(f"{CANARY} {given}")

@@ -233,9 +233,9 @@ def test_the_keyboard_opens_what_fits_goes_through_it_and_takes_one(tab: Tab) ->
     tab.edit("=sex.translate('sex')", "=sex.tr")
     page.keyboard.press("Control+Space")
     page.locator("#offers li").first.wait_for()
-    assert chosen(page) == ("trace()", "trace(name [, projection]) → the same")
+    assert chosen(page) == ("trim()", "trim() → String")
     page.keyboard.press("ArrowDown")
-    assert chosen(page)[0] == "translate()"
+    assert chosen(page) == ("trace()", "trace(name [, projection]) → the same")
     page.keyboard.type("a")
     page.locator("#offers li", has_text="translate()").wait_for()
     page.keyboard.press("ArrowDown")
@@ -253,6 +253,20 @@ def test_the_keyboard_opens_what_fits_goes_through_it_and_takes_one(tab: Tab) ->
     page.locator(".output a", has_text='"female"').wait_for()
     page.keyboard.press("Control+Z")
     assert "gender: =sex.translate('sex')\n" not in page.locator("#mapping").input_value()
+
+
+def test_another_version_and_a_traced_run_are_shown_as_soon_as_they_are_chosen(tab: Tab) -> None:
+    page = tab.page
+    assert page.get_by_label("Another version of the mapping").is_hidden()
+    page.get_by_label("Difference to").select_option("referral-csv+general-hospital")
+    page.locator("#changes td", has_text="patient.active").wait_for()
+    page.get_by_label("Difference to").select_option("a text that I paste")
+    text = page.locator("#mapping").input_value()
+    page.get_by_label("Another version of the mapping").fill(text.replace("active: true", "active: false"))
+    page.locator("#changes summary", has_text="Another version of the mapping (1)").wait_for()
+    page.get_by_label("A traced run").check()
+    page.locator("#steps").wait_for()
+    assert page.get_by_label("Another version of the mapping").is_visible()
 
 
 def test_escape_and_leaving_close_the_list_and_nothing_is_written(tab: Tab) -> None:

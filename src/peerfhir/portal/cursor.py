@@ -14,6 +14,7 @@ _KEY = re.compile(
 )
 _DASH = re.compile(r"-(?:\s+|$)")
 _OPENING, _CLOSING = "{[", "}]"
+MOST_LEVELS = 64  # as the reader of the documents has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class _Scan:
         if content.startswith("#"):
             self.here = Cursor((), "nothing", "")
             return
-        while (dash := _DASH.match(content)) is not None:
+        while len(self.frames) < MOST_LEVELS and (dash := _DASH.match(content)) is not None:
             self._item(column)
             content, column = content[dash.end() :], column + dash.end()
         inside = [one for one in self.frames if one.column < column]

@@ -19,12 +19,13 @@ from peerfhir.portal.completion import Offers
 from peerfhir.portal.desk import Desk, Posted
 from peerfhir.portal.draft import Draft
 from peerfhir.portal.playpen import Occupied, Playpen, TooMuch
-from peerfhir.portal.trial import Trial
+from peerfhir.portal.trial import Trial, Wanted
 
 ENDPOINTS = frozenset({"portal.playground", "portal.playground_try"})
 MAY = frozenset({Role.ENGINEER})
 MOST_FORM = 2 * 1024 * 1024  # bytes, as the form is encoded
 MOST_RECORD = 256 * 1024  # characters
+PASTED = "."  # no mapping is called so
 _ID = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _NAME = re.compile(r"[0-9]{2}-[a-z0-9-]{1,60}")
 _STARTER = """\
@@ -66,7 +67,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Sheets:
-    """What the panes hold. `example`: the name of the files that the record comes from, or that it may be saved as."""
+    """What the panes hold, and what is to be shown.
+
+    example  the name of the files that the record comes from, or that it may be saved as
+    against  the version to compare with: "" for the folder's own, `mapping+overlay`, or PASTED for `other`
+    """
 
     choice: Choice
     record: str
@@ -74,10 +79,24 @@ class Sheets:
     overlay_text: str
     example: str
     number: int = 1
+    show: bool = False
+    traced: bool = False
+    against: str = ""
+    other: str = ""
 
     def draft(self, root: Path) -> Draft:
         """The documents of it."""
         return Draft(root, self.choice.mapping, self.text, self.choice.overlay, self.overlay_text)
+
+    def wanted(self, root: Path) -> Wanted:
+        """What is shown besides the result."""
+        against = None
+        if self.against == PASTED:
+            against = Draft(root, self.choice.mapping, self.other, self.choice.overlay, self.overlay_text)
+        elif self.against:
+            mapping, _, overlay = self.against.partition("+")
+            against = Draft(root, mapping, "", overlay).as_on_disk()
+        return Wanted(self.show, self.traced, against)
 
 
 def mount(pages: Blueprint, desk: Desk) -> None:
@@ -140,14 +159,18 @@ def _sheets(posted: Posted, known: list[Choice]) -> Sheets:
     """What was typed. Raises BodyTooLarge, BadRequest; NotFound for a mapping that is not there."""
     record, text = _one(posted, "record"), _one(posted, "mapping")
     overlay_text = _one(posted, "overlay")
-    if len(record) > MOST_RECORD or max(len(text), len(overlay_text)) > MAX_BYTES:
+    other, against = _one(posted, "other"), _one(posted, "against")
+    if len(record) > MOST_RECORD or max(len(text), len(overlay_text), len(other)) > MAX_BYTES:
         raise BodyTooLarge
     number = _one(posted, "number") or "1"
     if not re.fullmatch("[0-9]{1,4}", number):
         raise BadRequest("This is not the number of a record.", place="number")
+    if against not in ("", PASTED):
+        _chosen(known, against)
     return Sheets(
-        _chosen(known, _one(posted, "open")), record, text, overlay_text, _one(posted, "example"), int(number)
-    )
+        _chosen(known, _one(posted, "open")), record, text, overlay_text, _one(posted, "example"), int(number),
+        show=bool(_one(posted, "show")), traced=bool(_one(posted, "traced")), against=against, other=other,
+    )  # fmt: skip
 
 
 def _one(posted: Posted, name: str) -> str:
@@ -168,7 +191,8 @@ class Outcome:
 
 def _run(desk: Desk, playpen: Playpen, sheets: Sheets) -> Outcome:
     try:
-        return Outcome(playpen.tried(sheets.draft(desk.parts.settings.mappings_dir), sheets.record, sheets.number))
+        root = desk.parts.settings.mappings_dir
+        return Outcome(playpen.tried(sheets.draft(root), sheets.record, sheets.number, sheets.wanted(root)))
     except TooMuch as fault:
         return Outcome(Trial(), desk.words.say("playground.stopped"), fault.status)
     except Occupied as fault:
@@ -187,6 +211,7 @@ def _print(desk: Desk, actor: Actor, sheets: Sheets, known: list[Choice], outcom
         sheets=sheets, trial=trial, known=known, names=list(names), wrong=outcome.wrong, state=state,
         grades=words.under("severity"), worst=count["error"] + count["warning"] > 0,
         there=[one for one in trial.values if one["there"]], absent=[one for one in trial.values if not one["there"]],
+        others=[one for one in known if one != sheets.choice], pasted=PASTED,
         free=sheets.example if outcome.wrong else _free(names),
     )  # fmt: skip
 

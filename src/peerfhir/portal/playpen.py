@@ -25,7 +25,7 @@ from peerfhir.fhir import reader, writer
 from peerfhir.mapping.instruments import Form
 from peerfhir.portal.completion import Offers, offered
 from peerfhir.portal.draft import Draft
-from peerfhir.portal.trial import Site, Trial, tried
+from peerfhir.portal.trial import PLAIN, Site, Trial, Wanted, tried
 
 Json = Any
 MOST_WORK = 2.0  # seconds of one try, of work and not of waiting
@@ -65,23 +65,21 @@ class Playpen:
         self._turn = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def tried(self, draft: Draft, record: str, number: int) -> Trial:
+    def tried(self, draft: Draft, record: str, number: int, wanted: Wanted = PLAIN) -> Trial:
         """What `trial.tried` gives.
 
         Raises  TooMuch when it had to be stopped, Occupied when another try did not end in time;
                 RuntimeError with the place of a mistake of ours, and nothing of what was typed
         """
-        return Trial(**self._told(draft, {"record": record, "number": number}))
+        more = {"record": record, "number": number, "show": wanted.show, "traced": wanted.traced}
+        return Trial(**self._told(draft, more | {"against": wanted.against and _sent(wanted.against)}))
 
     def offered(self, draft: Draft, pane: str, at: int) -> Offers:
         """What `completion.offered` gives. Raises the same."""
         return Offers(**self._told(draft, {"pane": pane, "at": at}))
 
-    def _told(self, draft: Draft, more: Mapping[str, str | int]) -> Json:
-        asked = {
-            **self._site, "root": str(draft.root.resolve()), "mapping": draft.mapping, "text": draft.text,
-            "overlay": draft.overlay, "overlay_text": draft.overlay_text, **more,
-        }  # fmt: skip
+    def _told(self, draft: Draft, more: Json) -> Json:
+        asked = {**self._site, "draft": _sent(draft), **more}
         if not self._turn.acquire(timeout=2 * MOST_WORK):
             raise Occupied
         try:
@@ -156,7 +154,15 @@ def _ended(process: subprocess.Popen[bytes]) -> None:
                 continue
 
 
+def _sent(draft: Draft) -> Json:
+    return asdict(draft) | {"root": str(draft.root.resolve())}
+
+
 # -- inside the process
+
+
+def _came(sent: Json) -> Draft:
+    return Draft(**sent | {"root": Path(sent["root"])})
 
 
 def serve(given: IO[bytes], answers: IO[bytes]) -> None:
@@ -178,17 +184,19 @@ def serve(given: IO[bytes], answers: IO[bytes]) -> None:
 def _guarded(line: bytes) -> bytes:
     try:
         asked = reader.read_own(line)
-        draft = Draft(Path(asked["root"]), asked["mapping"], asked["text"], asked["overlay"], asked["overlay_text"])
+        draft = _came(asked["draft"])
+        against = _came(asked["against"]) if asked.get("against") else None
+        both = [draft] if against is None else [draft, against]
         # files of the site, read once: their time is not the draft's
-        known = _instruments(asked["config"]) if draft.wants_instruments else {}
-        profiles = _profiles(asked["config"]) if draft.wants_profiles and "record" in asked else {}
+        known = _instruments(asked["config"]) if any(one.wants_instruments for one in both) else {}
+        profiles = _profiles(asked["config"]) if any(one.wants_profiles for one in both) and "record" in asked else {}
         # the default action of SIGPROF ends the process at once, also within one call of C
         signal.setitimer(signal.ITIMER_PROF, MOST_WORK)
         if "pane" in asked:
             return writer.write(asdict(offered(draft, asked["pane"], asked["at"], known)))
-        return writer.write(
-            asdict(tried(draft, asked["record"], asked["number"], Site(asked["canonical"], known, profiles)))
-        )
+        site = Site(asked["canonical"], known, profiles)
+        wanted = Wanted(asked["show"], asked["traced"], against)
+        return writer.write(asdict(tried(draft, asked["record"], asked["number"], site, wanted)))
     except (MemoryError, RecursionError):
         sys.exit(1)
     except Exception as mistake:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from peerfhir.fhir import writer
-from peerfhir.mapping.explain import Explained
+from peerfhir.mapping.explain import MASK, Explained
 from peerfhir.mapping.run import Result
+from peerfhir.portal.veil import Veil
 
 Json = Any
 MOST_CHARACTERS = 200_000
@@ -17,10 +18,13 @@ class Pieces:
     """Finds the explanation of a place of the output.
 
     tops  what the addresses of each resource begin with, in the order of the output
+    veil  hides what is not to be seen
     """
 
-    def __init__(self, found: Sequence[Explained] = (), tops: Sequence[str] = ()) -> None:
+    def __init__(self, found: Sequence[Explained] = (), tops: Sequence[str] = (), veil: Veil | None = None) -> None:
         self.tops = list(tops)
+        self._veil = veil or Veil()
+        self._masked = {at for at, one in enumerate(found) if one.masked}
         self._numbers: dict[str, int] = {}
         for at, one in enumerate(found):
             if one.value is None:
@@ -30,6 +34,11 @@ class Pieces:
             if isinstance(one.value, list) and one.address.endswith("]") and place.isdigit():
                 for more in range(1, len(one.value)):  # one rule of a list gave several items of it
                     self._numbers.setdefault(f"{stem}[{int(place) + more}]", at)
+
+    def text(self, value: Json, number: int | None) -> str:
+        """A scalar as JSON has it, or that it is hidden: fed by a sensitive field, or holding what stood in one."""
+        hidden = number in self._masked or (number is None and self._veil.hides(str(value)))
+        return _text(MASK if hidden else value)
 
     def number(self, address: str) -> int | None:
         """The number of the explanation of an address, or of the nearest value around it."""
@@ -75,7 +84,8 @@ class _Printer:
         elif isinstance(value, list) and value:
             self._many("[", "]", [("", one, f"{address}[{at}]") for at, one in enumerate(value)], depth)
         else:
-            self._add(_text(value), self._found.number(address))
+            number = self._found.number(address)
+            self._add(self._found.text(value, number), number)
 
     def _many(self, first: str, last: str, members: list[tuple[str, Json, str]], depth: int) -> None:
         self._add(first)

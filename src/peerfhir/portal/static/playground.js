@@ -4,7 +4,7 @@
 const bench = document.getElementById("try");
 const outcome = () => document.getElementById("outcome");
 const panes = {};
-const folded = { whys: false, changes: false };
+const folded = { whys: false, changes: true, steps: true };
 let changed = false;
 
 // -- panes: a text, its line numbers beside it, and a sheet under it that carries the light
@@ -193,7 +193,16 @@ function dress() {
   if (told) told.textContent = told.dataset.point;
 }
 
-bench.addEventListener("change", (event) => { if (event.target.id === "number") run(); });
+const wants = bench.querySelector(".wants");
+const against = document.getElementById("against");
+const pasted = () => { wants.querySelector(".pasted").hidden = against.value !== against.options[against.length - 1].value; };
+
+bench.addEventListener("change", (event) => {
+  if (event.target.id === "number" || (wants.contains(event.target) && event.target.id !== "other")) run();
+  pasted();
+});
+wants.addEventListener("input", (event) => { if (event.target.id === "other") soon(); });
+pasted();
 bench.addEventListener("submit", () => { changed = false; });
 window.addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
 dress();
