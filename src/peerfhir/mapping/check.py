@@ -28,6 +28,7 @@ from peerfhir.mapping.questions import Questions
 from peerfhir.mapping.resources import Resources
 from peerfhir.mapping.rows import Rows, Table
 from peerfhir.mapping.source import Source, read
+from peerfhir.mapping.source_model import modelled
 from peerfhir.mapping.tree import Struct, Template
 from peerfhir.mapping.variables import Variables
 
@@ -170,7 +171,10 @@ class _Checker:
         shape = source.fields if not source.type else None
         root = Static((source.type or "object",), "one", shape, sure=not source.type)
         constants = {"canonical": self._canonical}
-        return Scope(root, self._definitions, {}, constants, self._document.systems, self._code_maps, self._lists.bands)
+        scope = Scope(
+            root, self._definitions, {}, constants, self._document.systems, self._code_maps, self._lists.bands
+        )
+        return modelled(scope, source, self._document, self._lists.outlines, self._lists.forms, self._problems)
 
     def _fragments(self, rows: Rows) -> dict[str, Fragment]:
         found = fragments_of(self._document.fragments, self._definitions, self._problems)

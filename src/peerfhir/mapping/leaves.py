@@ -183,7 +183,7 @@ class Leaves:
             many=static.card == "many", blank=blank,
             form=None if proven or complex_type else slot.kind,
             codes=slot.codes if static.codes is None and slot.field is None else None,
-            field=slot.field, wrap="wrap" in ways, copy=complex_type,
+            field=slot.field, wrap="wrap" in ways, copy=complex_type, promised=static.promised,
         )  # fmt: skip
 
     def _misfit(self, node: Node, static: Static, slot: Slot, place: Place) -> None:

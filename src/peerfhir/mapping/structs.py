@@ -207,7 +207,8 @@ class Structs(Directives):
         dynamic = [key for key, node in struct.entries if is_dynamic(node)]
         top = "." not in place.address
         for key, node in struct.entries:
-            if key in struct.needed and not is_present(node) and (top or len(dynamic) > 1 or struct.keep):
+            sure = is_present(node) or (isinstance(node, Leaf) and node.promised)
+            if key in struct.needed and not sure and (top or len(dynamic) > 1 or struct.keep):
                 what = f"'{key}' is required here and can be empty: such a record fails"
                 self._problems.add(node.rule.mark, "PM221", f"{place.address}.{key}" if place.address else key, what)
 

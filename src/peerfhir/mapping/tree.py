@@ -39,6 +39,7 @@ class Leaf:
     field     the field of a from-fhir record it is written to; its declaration is checked
     wrap      a Coding is put into a CodeableConcept
     copy      a structure is copied, so that nothing is shared with the source
+    promised  a profile of the source says that there is a value
     """
 
     rule: Rule
@@ -51,6 +52,7 @@ class Leaf:
     field: Field | None = None
     wrap: bool = False
     copy: bool = False
+    promised: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from peerfhir.fhir.fhirpath.made import ENVIRONMENT, Focus, Made, around, call, 
 from peerfhir.fhir.fhirpath.parser import Call, Literal, Member
 from peerfhir.fhir.fhirpath.patterns import UnsafePattern, compiled
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
+from peerfhir.fhir.fhirpath.profiled import narrowed, sliced
 from peerfhir.fhir.fhirpath.resources import SYSTEM_TYPES
 from peerfhir.fhir.fhirpath.types import OPEN, Card, Static, joined, made
 
@@ -189,9 +190,9 @@ def _given(
     gives, static = function.gives, base.type
     match gives:
         case library.SAME:
-            return Made(code, static if static.card == "many" else static.as_card("opt"), "list", native)
+            return Made(code, static.as_card("many" if static.card == "many" else "opt"), "list", native)
         case library.ITEM:
-            return Made(code, static.as_card("opt"), "list", native)
+            return Made(code, replace(static, card="opt", spread=False), "list", native)
         case library.LIKE:
             return Made(code, _value(static, card))
         case library.FRACTION:
@@ -208,12 +209,15 @@ def _given(
     kind = gives.removesuffix("*")
     many: Card = "many" if kind in ("String", "Extension") or static.card == "many" else "opt"
     found = Static((kind,), "many", sure=False) if kind == "Extension" else of_system(kind, many)
+    if kind == "Extension" and static.profile is not None:
+        url = arguments[0].codes
+        found = sliced(narrowed(found, static, "extension"), "url", next(iter(url)) if url else None)
     return Made(call("listing", code) if function.way == "single" else code, found, "list")
 
 
 def _value(static: Static, card: Card) -> Static:
     """A System value of the type of its input."""
-    return replace(static, card=card, sure=True, codes=None) if is_known(static) else OPEN.as_card("opt")
+    return replace(static.as_card(card), sure=True, codes=None) if is_known(static) else OPEN.as_card("opt")
 
 
 __all__ = ["SYSTEM_TYPES", "called", "type_names", "typed"]

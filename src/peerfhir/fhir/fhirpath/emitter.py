@@ -37,6 +37,7 @@ from peerfhir.fhir.fhirpath.parser import (
 )
 from peerfhir.fhir.fhirpath.parser import Quantity as QuantityLiteral
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
+from peerfhir.fhir.fhirpath.profiled import allowed, unknown_item
 from peerfhir.fhir.fhirpath.types import EMPTY, OPEN, UNKNOWN, Scope, Shape, Static, made
 
 WELL_KNOWN = {
@@ -122,6 +123,8 @@ class Emitter:
             case TypeTest(operator=operator, operand=operand, type_name=word, offset=offset):
                 return calls.typed(self, operator, self.visit(operand, focus), self.types(word, offset), offset)
             case Binary():
+                wrong = unknown_item(node, self.scope.link_ids) if self.scope.link_ids is not None else None
+                self.findings += [wrong] if wrong is not None else []
                 return operations.binary(self, node, focus)
 
     def aside(self, node: Expression, focus: Focus) -> Made:
@@ -247,6 +250,8 @@ class Emitter:
                 what = f"'{node.name}' is a word of FHIRPath; here it is the field"
                 self.findings.append(("PM112", node.offset, what, f"`{node.name}` in backticks says so"))
             return _field(base, node.name, known)
+        if not self.tolerant:
+            allowed(known, node.name, node.offset)
         return Made(ast.Call(name("step"), [listed(base), ast.Constant(node.name)], []), known, "list")
 
     def _leading_type(self, node: Member, base: Made) -> Made:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from peerfhir.fhir.definitions import PRIMITIVES
+from peerfhir.fhir.fhirpath.profiled import narrowed
 from peerfhir.fhir.fhirpath.types import OPEN, UNKNOWN, Card, Scope, Static, joined, made, system
 
 _FAMILIES = {"Integer": "number", "Decimal": "number", "Date": "moment", "DateTime": "moment"}
@@ -59,7 +60,8 @@ def below(scope: Scope, base: Static, name: str) -> Static | None:
     if found is None:
         return None if base.kinds else base
     card: Card = "many" if "many" in (found.card, base.card) else "opt"
-    return replace(found, card=card, ordered=base.ordered)
+    found = replace(found, card=card, ordered=base.ordered)
+    return found if base.profile is None else narrowed(found, base, name)
 
 
 def _below(scope: Scope, kind: str, sure: bool, name: str) -> Static | None:

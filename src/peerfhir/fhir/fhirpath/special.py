@@ -30,6 +30,7 @@ from peerfhir.fhir.fhirpath.made import (
 from peerfhir.fhir.fhirpath.operations import truth
 from peerfhir.fhir.fhirpath.parser import Call, Expression, Literal, Special, Unary, children
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
+from peerfhir.fhir.fhirpath.profiled import allowed, sliced, told_by
 from peerfhir.fhir.fhirpath.types import EMPTY, OPEN, Card, Static, joined, made
 from peerfhir.fhir.fhirpath.watching import is_light
 
@@ -84,10 +85,20 @@ def _where(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:
     subject, native = kept(base)
     names, criterion = _criterion(emitter, node, base, native)
     subject = _watched(emitter, subject, node.arguments[0])
-    static = base.type if base.type.card == "many" else base.type.as_card("opt")
+    static = _chosen(emitter, node.arguments[0], base.type, focus)
     if _mentions(node.arguments[0], "$index"):
         return Made(call("where", subject, function_of(names, criterion)), static, "list", native)
     return Made(ast.ListComp(name(names[0]), [_over(names, subject, criterion)]), static, "list", native)
+
+
+def _chosen(emitter: Emitter, criterion: Expression, static: Static, focus: Focus) -> Static:
+    """The type of some of the items; of a slice, where the criterion tells one."""
+    some = static.as_card(static.card if static.card == "many" else "opt")
+    told = told_by(criterion) if static.profile is not None else None
+    if told is None:
+        return some
+    found = sliced(static, told[0], emitter.aside(told[1], focus).constant)
+    return some if found is static else allowed(found, f"where({told[0]} = ...)", criterion.offset)
 
 
 def _exists(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:
@@ -317,7 +328,10 @@ def _translate(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:
         raise ExpressionProblem("PM120", node.offset, what, hint)
     emitter.findings += [(rule, node.offset, what, hint) for rule, what, hint in tables[word].review(base.type)]
     place = name(f"m_{list(tables).index(word)}")
-    return Made(ast.Call(place, [outward(base)], []), tables[word].output(base.type), native=True)
+    found = tables[word].output(base.type)
+    if base.type.promised and tables[word].output(replace(base.type, card="one", blank=False)).card == "one":
+        found = replace(found, promised=True)
+    return Made(ast.Call(place, [outward(base)], []), found, native=True)
 
 
 def _band(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made:

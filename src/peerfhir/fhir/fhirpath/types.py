@@ -40,6 +40,24 @@ class Shape(Protocol):
     def member(self, name: str) -> Static | None: ...
 
 
+class Profiled(Protocol):
+    """What a profile says of an element of the input."""
+
+    @property
+    def minimum(self) -> int: ...
+
+    @property
+    def maximum(self) -> int | None: ...
+
+    def below(self, name: str) -> Profiled | None:
+        """What it says of an element below; of the whole choice under the name of the choice."""
+        ...
+
+    def slice(self, name: str, value: str) -> Profiled | None:
+        """What it says of the entries that have this value under a name."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Static:
     """What is known of a value before there is one.
@@ -50,6 +68,9 @@ class Static:
     blank   a text that may be '' although it is there
     sure    read through declared fields or made here, so that its form is proven; False for what FHIR input holds
     ordered whether its items have an order: children() has none
+    profile  what a profile of the input says of it; a record may break it, so that code relies on nothing it says
+    promised the profile says that there is one
+    spread   it stands in several places, each with a cardinality of its own
     """
 
     kinds: tuple[str, ...]
@@ -59,13 +80,16 @@ class Static:
     blank: bool = True
     sure: bool = True
     ordered: bool = True
+    profile: Profiled | None = field(default=None, compare=False)
+    promised: bool = False
+    spread: bool = False
 
     @property
     def systems(self) -> frozenset[str]:
         return frozenset(system(kind) for kind in self.kinds)
 
     def as_card(self, card: Card) -> Static:
-        return replace(self, card=card)
+        return replace(self, card=card, promised=False)
 
     def called(self) -> str:
         """Its name in a message."""
@@ -122,6 +146,7 @@ class Scope:
     tables     map name -> its codes, for translate()
     bands      name -> the labels of numbers, for band()
     addresses  gives the code of a resource's fullUrl and whether it is a list, for fullUrl(); None where it is unknown
+    link_ids   items of the questionnaire that the input answers; None where it is any
     listed     whether a value set is at hand, for memberOf(); None: none is
     strict     documents of this house: closed names, no silent single values; else FHIRPath's own rules
     dialect    which functions and operators there are
@@ -136,6 +161,7 @@ class Scope:
     bands: Mapping[str, Table] = field(default_factory=dict)
     addresses: Callable[[str], tuple[ast.expr, bool] | None] | None = None
     listed: Callable[[str], bool] | None = None
+    link_ids: frozenset[str] | None = None
     strict: bool = True
     dialect: Dialect = MAPPING
 
