@@ -24,6 +24,10 @@ _NONE: frozenset[str] = frozenset()
 _HOLDERS = ("Bundle", "Parameters")  # what holds resources beside contained ones
 _WELL_BUILT = frozenset({"structure", "value", "too-costly"})  # codes of what the invariants could not read
 
+Met = dict[
+    tuple[int, str | tuple[str, ...]], bool
+]  # id of a resource here, and a profile or some of which it needs one
+
 
 @dataclass
 class _Asked:
@@ -36,7 +40,7 @@ class _Asked:
     found: list[Finding] = field(default_factory=list)
     full_urls: frozenset[str] | None = None
     targets: Targets | None = None
-    met: dict[tuple[int, str], bool] = field(default_factory=dict)  # whether a resource here is of a profile
+    met: Met = field(default_factory=dict)  # whether a resource here is of a profile
     systems: set[str] = field(default_factory=set)  # code systems that were said not to be at hand
 
 
@@ -198,14 +202,23 @@ class Judge:
         else:
             texts = seen.references
         here = {text: one for text in texts if (one := asked.targets.of(text, resource)) is not None}
-        for url in claims if here else ():
-            for place, text, urls in self._rules.references(url, resource, path, here.keys()):
-                if not any(self._meets(here[text], each, asked.met) for each in urls):
-                    severity = "error" if asked.strict else "warning"
-                    text = "What this refers to does not meet the profile asked of it."
-                    yield Finding(severity, "value", place, text)
 
-    def _meets(self, resource: dict[str, Any], url: str, met: dict[tuple[int, str], bool]) -> bool:
+        def is_right(text: str, urls: tuple[str, ...]) -> bool:
+            target = here.get(text)
+            if target is None:
+                return True
+            known = asked.met.get((id(target), urls))
+            if known is None:
+                known = asked.met[id(target), urls] = any(self._meets(target, url, asked.met) for url in urls)
+            return known
+
+        severity = "error" if asked.strict else "warning"
+        said = "What this refers to does not meet the profile asked of it."
+        for url in claims if here else ():
+            for place in self._rules.astray(url, resource, path, is_right):
+                yield Finding(severity, "value", place, said)
+
+    def _meets(self, resource: dict[str, Any], url: str, met: Met) -> bool:
         """Whether a resource could be of this profile; a profile that is not at hand cannot be denied."""
         known = met.get((id(resource), url))
         if known is None:
@@ -250,7 +263,7 @@ class Judge:
         return tuple(dict.fromkeys(known))
 
 
-def _is_met(resource: Json, claims: tuple[str, ...], met: Mapping[tuple[int, str], bool]) -> bool:
+def _is_met(resource: Json, claims: tuple[str, ...], met: Met) -> bool:
     """Whether it was asked already, on behalf of a reference to it, and meets what it claims."""
     return bool(met) and bool(claims) and all(met.get((id(resource), url), False) for url in claims)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,25 +85,34 @@ class PathRules:
                 if said is not None:
                     yield Finding(*said[:2], self._places(rule, root, place)[at], said[2])
 
-    def references(
-        self, url: str, resource: Json, place: str, wanted: Collection[str]
-    ) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-        """Those of the wanted references that a profile says something of: place, text, profiles its target may meet.
+    def astray(
+        self, url: str, resource: Json, place: str, is_right: Callable[[str, tuple[str, ...]], bool]
+    ) -> Iterator[str]:
+        """Where the references stand that lead to something which a profile does not want there.
 
-        wanted  their texts
+        is_right  the text of a reference, and the profiles of which its target should meet one
         """
         for rule in self._of(url)[1]:
             if rule.first.isdisjoint(resource):
                 continue
-            found = [resource]
+            found, wanted = [resource], rule.said.targets
             for step in rule.steps:
-                found = [below for node in found for way in step for below in _plain_below(node, way)]
-            if any(type(one) is dict and one.get("reference") in wanted for one in found):
-                root = Item(resource, resource["resourceType"])
-                for one, at in zip(self._items(rule, root), self._places(rule, root, place), strict=True):
-                    text = one.value.get("reference") if type(one.value) is dict else None
-                    if type(text) is str and text in wanted:
-                        yield f"{at}.reference", text, rule.said.targets
+                below: list[Json] = []
+                for node in found:
+                    for way in step:
+                        below += _plain_below(node, way)
+                found = below
+            for one in found:
+                text = _text_of(one)
+                if text is not None and not is_right(text, wanted):
+                    break
+            else:
+                continue
+            root = Item(resource, resource["resourceType"])
+            for item, at in zip(self._items(rule, root), self._places(rule, root, place), strict=True):
+                text = _text_of(item.value)
+                if text is not None and not is_right(text, wanted):
+                    yield f"{at}.reference"
 
     def _of(self, url: str) -> tuple[tuple[_Rule, ...], tuple[_Rule, ...]]:
         """The invariants of a profile, and what it asks of the targets of references."""
@@ -234,6 +243,11 @@ class PathRules:
         if mark not in self._slices:
             self._slices[mark] = jsonschema_rs.validator_for(match, offline=True).is_valid
         return self._slices[mark]
+
+
+def _text_of(reference: Json) -> str | None:
+    text = reference.get("reference") if type(reference) is dict else None
+    return text if type(text) is str else None
 
 
 def _plain_below(node: Json, way: _Step) -> Iterable[Json]:

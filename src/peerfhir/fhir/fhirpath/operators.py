@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from peerfhir.fhir.fhirpath import temporal, units
-from peerfhir.fhir.fhirpath.model import Item, Quantity, Value, plain, type_of
+from peerfhir.fhir.fhirpath.model import QUANTITIES, Item, Quantity, Value, plain, type_of
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.fhir.fhirpath.temporal import Temporal
 from peerfhir.fhir.fhirpath.units import EXACT
@@ -319,9 +319,9 @@ class Once:
 
 def _top(value: Value) -> Any:
     """Something hashable that equal values share and few others do."""
-    if type(value) is not Item or type(value.value) is not dict or type(plain(value)) is not Item:
+    if type(value) is not Item or type(value.value) is not dict or value.kind in QUANTITIES:
         return key(value)
-    return frozenset((name, type(one) if type(one) in _DEEP else _json_key(one)) for name, one in value.value.items())
+    return frozenset([(name, one) for name, one in value.value.items() if type(one) not in _DEEP])
 
 
 _DEEP = (dict, list)
