@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import schemathesis
@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from sqlalchemy import insert
 
+from peerfhir.gateway.app import create_app
 from peerfhir.gateway.openapi import build
 from peerfhir.pathway.referral import Referral
 from peerfhir.pathway.vocabulary import Status, TaskStatus
@@ -29,6 +30,7 @@ from peerfhir.records.database import open_engine, upgrade, writing
 from peerfhir.records.schema import inbox_message, lane, outbox_message
 from tests.support import doors
 from tests.support.clock import HeldClock
+from tests.support.mapping_folder import load
 
 SEED = 20261121
 EXAMPLES = 12  # beside the examples of the document and the corners of each parameter
@@ -42,6 +44,14 @@ CHECKS = [
 ]
 API = schemathesis.openapi.from_dict(build("http://127.0.0.1"), config=SchemathesisConfig(seed=SEED))
 API.config.generation.update(deterministic=True, max_examples=EXAMPLES)
+MAPPING = """mapping: referral-csv
+version: 1.0.0
+fhirVersion: 4.0.1
+source: {format: csv, key: id, fields: {id: string!, notes: string}}
+bundle: none
+resources:
+  task: {resourceType: Task, status: requested, intent: order, note: {text: =notes}}
+"""
 INBOX_ID, OUTBOX_ID = "6f1d4c2ab7e84e0f9a3c5d7e8b901234", 42  # the examples of the document
 
 
@@ -60,7 +70,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     engine = open_engine(f"sqlite:///{tmp_path_factory.mktemp('openapi') / 'peerfhir.db'}")
     upgrade(engine)
     clock = HeldClock()
-    app = doors.app(engine, clock, access_token_seconds=10**6)
+    mappings = load(tmp_path_factory.mktemp("mapped"), "referral-csv", MAPPING)
+    app = create_app(replace(doors.parts(engine, clock, access_token_seconds=10**6), mappings=mappings))
+    app.testing = False
     client = doors.add_client(engine, clock, endpoint=None, scope="admin system/*.r")
     basic = doors.basic(*client)["Authorization"]
     yield Site(app, clock, doors.token(app.test_client(), *client), basic)
@@ -129,10 +141,14 @@ def test_every_operation_answers_its_own_examples(furnished: Site, path: str) ->
     for method, one in API.raw_schema["paths"][path].items():
         parts = {each["name"]: each["example"] for each in one.get("parameters", []) if each["in"] == "path"}
         headers = {"Authorization": f"Bearer {furnished.token}"}
-        form = None
-        if "requestBody" in one:
+        form: dict[str, str] | None = None
+        sent = None
+        if "requestBody" in one and "application/json" in one["requestBody"]["content"]:
+            fields = API.raw_schema["components"]["schemas"]["Explain"]["properties"]
+            sent = {name: fields[name]["examples"][0] for name in ("input", "record", "path")}
+        elif "requestBody" in one:
             headers = {"Authorization": furnished.basic}
             form = {"grant_type": "client_credentials"} if one["operationId"] == "token" else {"token": "x" * 43}
-        answer = web.open(path.format(**parts), method=method.upper(), headers=headers, data=form)
+        answer = web.open(path.format(**parts), method=method.upper(), headers=headers, data=form, json=sent)
         assert answer.status_code == 200, (method, path, answer.text)
         assert answer.mimetype in one["responses"]["200"]["content"]

@@ -14,8 +14,10 @@ from sqlalchemy import Engine
 
 from peerfhir.access import accounts, clients
 from peerfhir.config import EndpointSettings, ProgramSettings, Settings
+from peerfhir.errors import MappingFailed
 from peerfhir.fhir.writer import write
 from peerfhir.gateway.app import Parts, create_app
+from peerfhir.mapping.catalogue import Loaded
 from peerfhir.pathway.people import Program
 from peerfhir.pathway.vocabulary import Recipient, Role
 from peerfhir.records.database import writing
@@ -36,6 +38,9 @@ class NoMappings:
 
     def sha256(self, mapping_id: str) -> str:
         return "0" * 64
+
+    def get(self, mapping_id: str, overlay: str | None = None) -> Loaded:
+        raise MappingFailed(f"There is no mapping '{mapping_id}'.")
 
 
 def settings(**changed: Any) -> Settings:

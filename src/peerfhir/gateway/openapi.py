@@ -146,6 +146,8 @@ def _operation(one: Operation) -> Json:
             "required": True,
             "content": {"application/x-www-form-urlencoded": {"schema": one.form}},
         }
+    if one.body is not None:
+        said["requestBody"] = {"required": True, "content": {"application/json": {"schema": one.body}}}
     return said
 
 

@@ -15,6 +15,7 @@ OPERATOR = "operator"  # a bearer token with the scope admin
 CLIENT = "client"  # client id and secret, or a signed assertion in the form
 TAGS = {
     "Messages": "What was received and what is owed, by state; a parked message is run again from here.",
+    "Mappings": "How a record is turned into FHIR: explained rule by rule, and read again from its files.",
     "Tokens": "Client credentials for systems: RFC 6749, 7009, 7662 and 7523, as SMART Backend Services uses them.",
     "Health": "For machines that watch. No token; the proxy keeps these addresses inside.",
     "Description": "What this API says of itself.",
@@ -23,6 +24,9 @@ TAGS = {
 _ALWAYS: tuple[type[Fault], ...] = (errors.BadRequest, errors.HeadersTooLarge)
 _KEPT: tuple[type[Fault], ...] = (*_ALWAYS, Fault, errors.DatabaseBusy)
 _ASKED: tuple[type[Fault], ...] = (errors.Unauthenticated, errors.Forbidden, *_KEPT)
+_SENT: tuple[type[Fault], ...] = (
+    errors.NotFound, errors.BodyTooLarge, errors.UnsupportedMedia, errors.InvalidResource, *_ASKED
+)  # fmt: skip
 _PROVEN: tuple[type[Fault], ...] = (
     errors.Unauthenticated, errors.LengthRequired, errors.BodyTooLarge, errors.UnsupportedMedia,
     errors.TooManyRequests, *_KEPT,
@@ -47,6 +51,7 @@ class Operation:
     answer   shape of a 200; None when `media` is no JSON, or is described elsewhere
     needs    OPERATOR, CLIENT, or "" where anyone may ask
     refuses  the faults it may answer with; each tells its status and its sentence
+    body     shape of the JSON that is sent
     unready  shape of a 503 that is no refusal
     """
 
@@ -64,11 +69,13 @@ class Operation:
     media: str = "application/json"
     parts: Mapping[str, Part] = field(default_factory=dict)
     unready: type[Schema] | None = None
+    body: type[Schema] | None = None
 
 
 _INBOX = {"message_id": Part("The message's id, as the list gives it.", "6f1d4c2ab7e84e0f9a3c5d7e8b901234")}
 _OUTBOX = {"message_id": Part("The message's id, as the list gives it.", 42, pattern=None)}
 _WANTED = {"wanted": Part("A referral's id or number, its Task's id, or the id of a message.", "PF-000001")}
+_MAPPING = {"mapping_id": Part("The mapping's id.", "referral-csv")}
 
 OPERATIONS = (
     Operation(
@@ -102,6 +109,19 @@ OPERATIONS = (
         "get", "/admin/trace/{wanted}", "trace", "Messages", "The story of one referral", shapes.Story,
         (*_ASKED, errors.NotFound), "Received, each step, what was owed and every attempt, in the order of time.",
         OPERATOR, shapes.NoQuery, parts=_WANTED,
+    ),
+    Operation(
+        "post", "/admin/mappings/{mapping_id}/$explain", "explain_mapping", "Mappings",
+        "Where each value of a record's output comes from", shapes.Explanation, _SENT,
+        "Nothing is kept and nothing is sent anywhere. 422 with every reason when the record cannot be mapped.",
+        OPERATOR, shapes.NoQuery, parts=_MAPPING, body=shapes.Explain,
+    ),
+    Operation(
+        "post", "/admin/mappings/$reload", "reload_mappings", "Mappings", "Read all mappings again", shapes.Reloaded,
+        (*_ASKED, errors.InvalidResource),
+        "422 with every problem when one file is wrong, or when a version that was used has other content; then all "
+        "stay as they were. Every process follows within a second or two. It is written into the audit.",
+        OPERATOR, shapes.NoQuery,
     ),
     Operation(
         "post", "/oauth/token", "token", "Tokens", "Get an access token", told.Token, _PROVEN,

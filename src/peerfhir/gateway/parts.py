@@ -46,7 +46,7 @@ class Parts:
     programs: Mapping[str, Program]
     instruments: Mapping[str, Instrument]
     pages: Callable[[Parts], Blueprint] | None = None
-    reload: Callable[[str], Sequence[str]] | None = None
+    reload: Callable[[str], Sequence[str]] = lambda asked_by: ()
     follow: Callable[[], None] = lambda: None
 
 

@@ -64,7 +64,9 @@ class RerunQuery(Strict):
 
     mode = fields.String(
         load_default="current", validate=validate.OneOf(MODES),
-        **says("current: by the mapping as it is now. pinned: the very bytes that were refused."),
+        **says(
+            "current: by the mapping as it is now. pinned: the very bytes that were refused, or the mapping that ran."
+        ),
     )  # fmt: skip
 
 
@@ -203,3 +205,64 @@ class Story(Strict):
     """What happened to a referral, in the order of time."""
 
     hops = fields.List(fields.Nested(Hop), required=True, **says("Oldest first."))
+
+
+class Explain(Strict):
+    """A record, and what is to be explained of it."""
+
+    input = fields.String(
+        required=True, **says("The file as text, in the format of the mapping.", "id,notes\n1,Please call.\n")
+    )
+    record = fields.Integer(
+        load_default=1, strict=True, validate=validate.Range(1, 1_000_000), **says("Which record of it, from 1.", 1)
+    )
+    path = fields.String(load_default="", **says("Only this address of the output, or of the mapping.", "task.status"))
+    overlay = fields.String(load_default=None, allow_none=True, **says("The overlay it lies under.", "epic-like"))
+
+
+class MappingNamed(Strict):
+    """A mapping as it is used now."""
+
+    id = fields.String(required=True, **says("Of the mapping.", "encounter"))
+    version = fields.String(required=True, **says("As its file says.", "1.0.0"))
+    sha256 = fields.String(required=True, **says("Over every file it is made of.", _SUM))
+
+
+class Cell(Strict):
+    """One field of the record that a rule has read."""
+
+    field = fields.String(required=True, **says("Its name.", "notes"))
+    value = fields.Raw(required=True, allow_none=True, **says("As it stood there; masked where it is sensitive."))
+    place = fields.String(required=True, **says("Where it stood.", "row 3, column 7"))
+    how = fields.String(required=True, **says("What was made of it.", "read as string"))
+
+
+class Line(Strict):
+    """One place of the output: where its value came from, or why it is absent."""
+
+    address = fields.String(required=True, **says("In the output.", "task.note[0].text"))
+    rule = fields.String(required=True, **says("In the mapping.", "task.note.text"))
+    file = fields.String(
+        required=True, **says("Where the rule is written.", "mappings/referral-csv/referral-csv.map.yaml")
+    )
+    line = fields.Integer(required=True, **says("Its line.", 12))
+    column = fields.Integer(required=True, **says("Its column.", 9))
+    text = fields.String(required=True, **says("The rule itself.", "text: =notes"))
+    present = fields.Boolean(required=True, **says("Whether there is a value."))
+    value = fields.Raw(required=True, allow_none=True, **says("What it gave; masked where it is sensitive."))
+    why = fields.String(required=True, **says("Why it is absent.", "the expression is empty"))
+    sources = fields.List(fields.Nested(Cell), required=True, **says("The fields it was made of."))
+
+
+class Explanation(Strict):
+    """Where every value of one record's output came from."""
+
+    mapping = fields.Nested(MappingNamed, required=True, **says("Which mapping has made it."))
+    explained = fields.List(fields.Nested(Line), required=True, **says("In the order of the output."))
+
+
+class Reloaded(Strict):
+    """The mappings that are used from now on."""
+
+    mappings = fields.List(fields.Nested(MappingNamed), required=True, **says("Every one, by id."))
+    told = fields.List(fields.String(), required=True, **says("Warnings that stop nothing."))
