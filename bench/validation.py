@@ -94,7 +94,9 @@ def ten_types(profiles: Profiles, resources: list[Any]) -> list[Any]:
     found: dict[str, Any] = {}
     for one in resources:
         claims = one.get("meta", {}).get("profile", [])
-        if one["resourceType"] != "Bundle" and (not profiles.urls() or any(profiles.type_of(url.split("|")[0]) for url in claims)):
+        if one["resourceType"] != "Bundle" and (
+            not profiles.urls() or any(profiles.type_of(url.split("|")[0]) for url in claims)
+        ):
             found.setdefault(one["resourceType"], one)
     return list(found.values())[:10]
 
