@@ -102,8 +102,7 @@ def _body(writer: Writer) -> tuple[str, list[Rule]]:
     record = {"context": "input", "element": "record", "variable": "src"}
     if document.bundle == "none" and len(found) == 1 and found[0].always:
         (head,) = found
-        below = elements(writer, head.yaml, replace(at, type=head.type), head.key)
-        return head.type, [then(record, [], [constant("src", "target", "resourceType", head.type), *below])]
+        return head.type, [then(record, [], elements(writer, head.yaml, replace(at, type=head.type), head.key))]
     kind = "collection" if document.bundle == "none" else document.bundle
     rules = [constant("src", "target", "type", kind), *Entries(writer, found).rules(replace(at, type="Bundle"))]
     return "Bundle", [then(record, [], rules)]
