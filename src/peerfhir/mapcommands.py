@@ -228,7 +228,7 @@ def schema(
 @commands.command()
 def export(
     mapping_id: Annotated[str, typer.Argument(metavar="ID")],
-    to: Annotated[str, typer.Option("--to", help="structuremap, fml, conceptmap, table or jsonschema.")],
+    to: Annotated[str, typer.Option("--to", help="structuremap, fml, conceptmap, logicalmodel, table or jsonschema.")],
     inline: Annotated[bool, typer.Option("--inline", help="Code maps as conditions, not as ConceptMaps.")] = False,
     partial: Annotated[bool, typer.Option("--partial", help="Leave out what cannot be said in that form.")] = False,
     output: Out = None,
