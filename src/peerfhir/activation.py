@@ -38,8 +38,9 @@ def read(settings: Settings, instruments: Mapping[str, Form], profiles: Mapping[
     Raises  BadConfiguration with every problem of every file
     """
     loaded = Mappings.load(
-        settings.mappings_dir, canonical=settings.canonical, instruments=instruments, profiles=profiles
-    )
+        settings.mappings_dir, canonical=settings.canonical, instruments=instruments, profiles=profiles,
+        policy=settings.config_dir / "privacy.yaml",
+    )  # fmt: skip
     known = frozenset(loaded.ids())
     problems = [f"{settings.mappings_dir / name}:1:1: this mapping is needed and not there" for name in NEEDED - known]
     problems += [
@@ -131,10 +132,12 @@ class Pinned:
 
     canonical  base of our own canonicals
     profiles   canonical -> StructureDefinition, of the profiles that resources may claim
+    policy     the file that says what sensitive fields may reach; what it forbids now is not made again
     """
 
-    def __init__(self, canonical: str, profiles: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, canonical: str, profiles: Mapping[str, Any] | None = None, policy: Path | None = None) -> None:
         self._canonical = canonical
+        self._policy = policy
         self._profiles = profiles
         self._known: dict[str, Loaded] = {}
 
@@ -155,7 +158,9 @@ class Pinned:
         root = place / next(one.parts[0] for one in labels if one.name.endswith(".map.yaml"))
         config = place / "config" / "instruments"
         instruments = forms(config, examined(config, judged=False)[0]) if config.is_dir() else None
-        found = survey(root, canonical=self._canonical, instruments=instruments, profiles=self._profiles)
+        found = survey(
+            root, canonical=self._canonical, instruments=instruments, profiles=self._profiles, policy=self._policy
+        )
         for one in found.loaded.values():
             if one.sha256 == sha256:
                 one.program.ready()

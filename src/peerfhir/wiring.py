@@ -217,7 +217,7 @@ class House:
         """Mappings as they were, by their content hash."""
         from peerfhir.activation import Pinned
 
-        return Pinned(self.settings.canonical, self.profiles)
+        return Pinned(self.settings.canonical, self.profiles, self.settings.config_dir / "privacy.yaml")
 
     @cached_property
     def office(self) -> Office:

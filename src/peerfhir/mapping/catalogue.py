@@ -10,7 +10,7 @@ from pathlib import Path
 
 from peerfhir.config import Mark, Node
 from peerfhir.fhir.definitions import r4
-from peerfhir.mapping import concept_maps, tables
+from peerfhir.mapping import concept_maps, privacy, tables
 from peerfhir.mapping import libraries as library_documents
 from peerfhir.mapping import overlay as overlay_documents
 from peerfhir.mapping.bands import Bands
@@ -83,6 +83,7 @@ def survey(
     instruments: Mapping[str, Form] | None = None,
     folder: Folder | None = None,
     profiles: Mapping[str, Json] | None = None,
+    policy: Path | None = None,
 ) -> Survey:
     """Read and check every document below `mappings/`.
 
@@ -90,10 +91,12 @@ def survey(
     instruments  the questionnaires that mappings may name
     folder       reads the files of `root`, where some of them are not as they are on disk
     profiles     canonical -> StructureDefinition with its snapshot, of the profiles that resources may claim
+    policy       the file that says what sensitive fields may reach; by default in the config/ beside `root`
     """
-    return _Surveyor(
-        folder or Folder(root), root, canonical, instruments or {}, Outlines({} if profiles is None else profiles)
-    ).survey()
+    outlines = Outlines({} if profiles is None else profiles)
+    found = _Surveyor(folder or Folder(root), root, canonical, instruments or {}, outlines)
+    found.policy = privacy.read(policy or privacy.beside(root), found.every)
+    return found.survey()
 
 
 @dataclass
@@ -119,6 +122,7 @@ class _Surveyor:
     loaded: dict[str, Loaded] = field(default_factory=dict)
     told: dict[str, frozenset[tuple[Mark, str, str]]] = field(default_factory=dict)
     concept_maps: Mapping[str, Path] | None = None
+    policy: privacy.Policy = privacy.UNTOLD
 
     def survey(self) -> Survey:
         if not self.folder.exists:
@@ -268,7 +272,9 @@ class _Surveyor:
             broken = CodeMap(name, mark, {}, {}, provided=True, broken=True)
             found[name] = reader.read(name, node, mark) or broken
         bands = Bands(reader, problems, self._bands_of).read(document.bands.items, document.bands.marks)
-        return found, Lists(tables.read(document.tables, beside, problems), bands, self.instruments, self.outlines)
+        return found, Lists(
+            tables.read(document.tables, beside, problems), bands, self.instruments, self.outlines, self.policy
+        )
 
     def _canonicals(self) -> Mapping[str, Path]:
         """The ConceptMaps below the folder, listed when the first canonical is asked for."""

@@ -22,6 +22,7 @@ from peerfhir.mapping.instruments import Form
 from peerfhir.mapping.invariants import Invariants, places
 from peerfhir.mapping.leaves import Leaves, Place, Slot
 from peerfhir.mapping.nodes import Nodes
+from peerfhir.mapping.privacy import UNTOLD, Policy
 from peerfhir.mapping.problems import Problems
 from peerfhir.mapping.profiles import Outlines
 from peerfhir.mapping.questions import Questions
@@ -49,12 +50,13 @@ class Checked:
 
 @dataclass(frozen=True)
 class Lists:
-    """What stands beside the template: tables and bands of the document, instruments of the site."""
+    """What stands beside the template: tables and bands of the document; what the site has and allows."""
 
     tables: Mapping[str, Table] = field(default_factory=dict)
     bands: Mapping[str, Band] = field(default_factory=dict)
     forms: Mapping[str, Form] = field(default_factory=dict)
     outlines: Outlines = field(default_factory=lambda: Outlines({}))
+    policy: Policy = UNTOLD
 
 
 def check_library(
@@ -116,7 +118,7 @@ class _Checker:
         self._canonical = canonical
         self._definitions = definitions
         self._problems = problems
-        self._leaves = Leaves(document.texts, problems)
+        self._leaves = Leaves(document.texts, problems, lists.policy)
 
     def document_checked(self) -> Checked | None:
         document = self._document
@@ -183,7 +185,7 @@ class _Checker:
     def _alone(self, fragments: Mapping[str, Fragment], scope: Scope) -> None:
         """The errors of each fragment by itself; what it warns of is told where it is used."""
         known = Problems()
-        leaves = Leaves(self._document.texts, known)
+        leaves = Leaves(self._document.texts, known, self._lists.policy)
         nodes = Nodes(leaves, self._definitions, known, lambda *_: (ast.Constant("urn:uuid:"), False), fragments)
         for name, fragment in fragments.items():
             nodes.fragment(fragment, Place(replace(scope, variables={}), f"fragments.{name}"))

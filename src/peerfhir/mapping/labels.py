@@ -9,15 +9,12 @@ from collections.abc import Iterable
 from peerfhir.config import Node
 from peerfhir.fhir.fhirpath.compile import Emitted
 from peerfhir.mapping.fields import Fields
+from peerfhir.mapping.privacy import UNTOLD, Policy
 from peerfhir.mapping.problems import Problems
 
 Sensitive = frozenset[tuple[str, str]]  # name of each field and its label, "" where it has none
 
-FREE_TEXT = frozenset((
-    "text", "display", "note", "comment", "description", "title", "div", "conclusion", "valueString",
-))  # fmt: skip
-_KINDS = frozenset(("markdown", "xhtml"))
-_STEP = re.compile(r"([A-Za-z$]+)(?:\[[^\]]*\])*\Z")
+_STEP = re.compile(r"\.([A-Za-z]+)")  # of an address; directives are none
 _CODE = re.compile(r'[a-z][a-z0-9-]*#([^\s"]+)')
 _NOTHING: Sensitive = frozenset()
 
@@ -25,8 +22,10 @@ _NOTHING: Sensitive = frozenset()
 class Labels:
     """What the expressions of one document read of fields that are sensitive."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: Problems, policy: Policy = UNTOLD) -> None:
         self._problems = problems
+        self._policy = policy
+        self._type = ""  # of the resource that is being checked
         self._codes: dict[int, tuple[ast.expr, Sensitive]] = {}  # by identity; the tree is kept so that it stays one
         self._places: dict[str, Sensitive] = {}
         self._reached: set[tuple[str, str]] = set()
@@ -55,23 +54,29 @@ class Labels:
         """The sensitive fields that an expression reads."""
         return self._codes.get(id(code), (code, _NOTHING))[1]
 
-    def begin(self) -> None:
-        """A resource begins: what was read before is not its own."""
+    def begin(self, kind: str) -> None:
+        """A resource of this type begins: what was read before is not its own."""
         self._reached = set()
+        self._type = kind
 
     def reached(self) -> frozenset[str]:
         """The labels of what the resource reads."""
         return frozenset(label for _, label in self._reached if label)
 
     def check(self, node: Node, parts: Iterable[Emitted], kind: str, address: str) -> None:
-        """PM301 where a sensitive field would stand in free text."""
-        step = _STEP.search(address)
-        if kind not in _KINDS and (kind != "string" or step is None or step.group(1) not in FREE_TEXT):
-            return
-        names = sorted({name for part in parts for name, _ in self.of(part.code)})
-        if names:
-            what = f"the sensitive field {', '.join(names)} may not stand in free text"
-            self._problems.add(node.mark, "PM301", address, what, "write a code for it, or leave it out")
+        """PM301 where a sensitive field would reach an element that the privacy policy keeps it from."""
+        fields = sorted({pair for part in parts for pair in self.of(part.code)})
+        steps = (self._type, *_STEP.findall(re.sub(r"\[[^\]]*\]", "", address)))
+        refused = {label: [name for name, own in fields if own == label] for _, label in fields}
+        for label, names in refused.items():
+            reach = self._policy.of(label)
+            if reach.permits(steps, kind):
+                continue
+            place = "free text" if reach.mark is None else ".".join(filter(None, steps))
+            what = f"the sensitive field {', '.join(names)} may not stand in {place}"
+            notes = ((reach.mark, "the privacy policy"),) if reach.mark is not None else ()
+            hint = "write a code for it, or leave it out"
+            self._problems.add(node.mark, "PM301", address, what, hint, notes=notes)
 
     def check_security(self, resource: Node, address: str) -> None:
         """PM304 where a template writes labels without one that reaches the resource."""

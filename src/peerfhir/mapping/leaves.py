@@ -18,6 +18,7 @@ from peerfhir.mapping import forms
 from peerfhir.mapping.fields import Field
 from peerfhir.mapping.fragments import WHOLE
 from peerfhir.mapping.labels import Labels
+from peerfhir.mapping.privacy import UNTOLD, Policy
 from peerfhir.mapping.problems import Problems, Texts
 from peerfhir.mapping.texts import pieces
 from peerfhir.mapping.tree import Const, Leaf, Rule
@@ -95,7 +96,7 @@ class Place:
 class Leaves:
     """Turns the scalars of one document into leaves; what does not fit is noted."""
 
-    def __init__(self, text: Texts, problems: Problems) -> None:
+    def __init__(self, text: Texts, problems: Problems, policy: Policy = UNTOLD) -> None:
         self._text = text
         self._problems = problems
         self.used: set[tuple[int, str]] = set()  # identity of the shape, and the name below it
@@ -103,7 +104,7 @@ class Leaves:
         self.watched: frozenset[str] = frozenset()  # Python names of `vars`
         self.seen: set[str] = set()  # those that some expression reads
         self.fits: dict[Rule, Static] = {}  # what is known of the value that stands in an element
-        self.labels = Labels(problems)
+        self.labels = Labels(problems, policy)
 
     def scalar(self, node: Node, slot: Slot, place: Place) -> Const | Leaf | None:
         """The leaf of one scalar, or None after noting why there is none."""

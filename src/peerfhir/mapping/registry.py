@@ -34,15 +34,17 @@ class Mappings:
         canonical: str,
         instruments: Mapping[str, Form] | None = None,
         profiles: Mapping[str, Json] | None = None,
+        policy: Path | None = None,
     ) -> Mappings:
         """Read and check everything below `mappings/`.
 
         canonical    base of our own canonicals: ${canonical} in URIs, %canonical in expressions
         instruments  the questionnaires that mappings may name
         profiles     canonical -> StructureDefinition with its snapshot, of the profiles that resources may claim
+        policy       the file that says what sensitive fields may reach; by default in the config/ beside `folder`
         Raises       BadConfiguration with every problem of every file
         """
-        found = survey(folder, canonical=canonical, instruments=instruments, profiles=profiles)
+        found = survey(folder, canonical=canonical, instruments=instruments, profiles=profiles, policy=policy)
         errors = [problem for problem in found.problems if problem.severity == "error"]
         if errors:
             raise BadConfiguration(messages(errors))

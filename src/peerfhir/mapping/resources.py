@@ -136,7 +136,7 @@ class Resources:
             if key.startswith("$") and key not in _OWN and not asked:
                 what = f"{key} cannot stand on a resource"
                 self._problems.add(mark, "PM251", head.key, what, nearest(key, _OWN))
-        self._leaves.labels.begin()
+        self._leaves.labels.begin(head.type)
         body = self.nodes.wrapped(yaml, Slot(head.type, many=True), place, self._content)
         if body is None:
             return None
