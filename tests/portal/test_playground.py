@@ -13,9 +13,12 @@ import pytest
 from sqlalchemy import func, select
 
 from peerfhir.mapping.examples import examples, run
+from peerfhir.mapping.folder import manifest
 from peerfhir.mapping.shelf import look
-from peerfhir.portal import playground, playpen
-from peerfhir.records.database import open_engine, reading
+from peerfhir.portal import choices, playground, playpen
+from peerfhir.records import kept
+from peerfhir.records.database import open_engine, reading, writing
+from peerfhir.records.kept import Used, Version
 from peerfhir.records.schema import metadata
 from tests.portal import test_pages as every
 from tests.portal.browse import Browser, Page
@@ -228,6 +231,32 @@ def test_another_version_is_compared_by_its_name_or_as_it_is_pasted(ed: Browser)
     assert ed.press("/playground", fields(page, against="nothing")).status == 404
 
 
+def test_a_version_that_was_used_is_compared_with_the_files_it_had(ed: Browser, played: Site, folder: Path) -> None:
+    home = folder / "referral-csv"
+    files = {
+        f"mappings/referral-csv/{name}": (home / name).read_bytes() for name in ("referral-csv.map.yaml", "program.csv")
+    }
+    label = "mappings/referral-csv/referral-csv.map.yaml"
+    files[label] = files[label].replace(b"active: true", b"active: false")
+    files["mappings/referral-csv/program.csv"] = files["mappings/referral-csv/program.csv"].replace(
+        b"Recovery peer support", b"Recovery"
+    )
+    used = Used(Version("referral-csv", "0.9.0"), manifest(files), files)
+    with writing(played.parts.engine) as connection:
+        kept.keep(connection, played.clock.now(), [used])
+    ed.open("/playground")
+    options = {" ".join(e.text.split()): e.attrs["value"] for e in ed.page.all("option")}
+    page = tried(ed, against=options["referral-csv 0.9.0"])
+    assert page.held("against") == [f"kept:{used.sha256}"]
+    assert "Difference to referral-csv 0.9.0 (" in page.text
+    assert ["patient.active", "false", "true"] in differing(page)
+    assert ['"Recovery"', '"Recovery peer support"'] in [one[1:] for one in differing(page)]
+    for wrong in (f"kept:{'0' * 64}", "kept:", "kept:../x"):
+        assert ed.press("/playground", fields(ed.open("/playground"), against=wrong)).status == 404
+    ed.open("/playground?open=")
+    assert ed.press("/playground", fields(ed.page, against=f"kept:{used.sha256}")).status == 404
+
+
 def test_a_record_that_the_other_version_refuses_differs_by_its_codes(ed: Browser) -> None:
     other = ed.page.held("mapping")[0].replace("last_name:     string!", "last_name: {type: string!, maxLength: 3}")
     page = tried(ed, against=playground.PASTED, other=other)
@@ -426,7 +455,7 @@ def test_an_address_names_only_what_is_there(ed: Browser, query: str, status: in
 
 def test_what_is_too_long_is_refused(ed: Browser) -> None:
     good = fields(ed.page)
-    for changed in ({"record": "x" * (playground.MOST_RECORD + 1)}, {"mapping": "#" * (playground.MAX_BYTES + 1)},
+    for changed in ({"record": "x" * (choices.MOST_RECORD + 1)}, {"mapping": "#" * (playground.MAX_BYTES + 1)},
                     {"mapping": "#" * playground.MOST_FORM}):  # fmt: skip
         data = {"_token": ed.page.token, **good, **changed}
         answer = ed.web.post("/playground", data=data, headers={"Origin": BASE}, base_url=BASE)

@@ -16,8 +16,8 @@ from peerfhir.clock import SystemClock
 from peerfhir.fhir.reader import read_own
 from peerfhir.fhir.writer import write
 from peerfhir.portal import playpen
+from peerfhir.portal.choices import choices, examples
 from peerfhir.portal.draft import Draft
-from peerfhir.portal.playground import choices, examples
 from peerfhir.portal.playpen import Occupied, Playpen, TooMuch
 from tests.portal.test_playground import BUSY
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from peerfhir.config import Mark
@@ -20,6 +20,7 @@ class Draft:
     """What is being tried: a mapping, and an overlay of it where one is chosen.
 
     mapping  its id, which is its folder's name; a mapping that is new has the id that its text says
+    beside   texts of other files of the folder, by their paths in it, where they are not those on disk
     """
 
     root: Path
@@ -27,6 +28,7 @@ class Draft:
     text: str
     overlay: str = ""
     overlay_text: str = ""
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -63,9 +65,10 @@ class Draft:
 
     @property
     def typed(self) -> Mapping[Path, str]:
-        """The documents as they are being typed."""
+        """The documents as they are being typed, and the files beside them that are given too."""
         over = self.overlay_path
-        return {self.path: self.text} | ({over: self.overlay_text} if over else {})
+        own = {self.path: self.text} | ({over: self.overlay_text} if over else {})
+        return {self.root / name: text for name, text in self.beside.items()} | own
 
 
 def _read(path: Path) -> str:
@@ -85,7 +88,7 @@ class Typed(Folder):
     def documents(self) -> list[Path]:
         """The documents that are being typed, and the libraries they may import."""
         libraries = [path for path in super().documents() if path.name.endswith(".library.yaml")]
-        return sorted([*libraries, *self._typed])
+        return sorted({*libraries, *(path for path in self._typed if path.suffix == ".yaml")})
 
     def read(self, path: Path, mark: Mark, address: str, problems: Problems, most: int = MAX_BYTES) -> str | None:
         """As of any folder."""

@@ -11,6 +11,7 @@ from peerfhir.pathway.people import Actor
 from peerfhir.pathway.referral import Referral
 from peerfhir.pathway.vocabulary import Role, Status
 from peerfhir.portal.desk import Desk
+from peerfhir.portal.due import due
 from peerfhir.portal.people import walking_with
 from peerfhir.portal.queue import NEEDS_LEAD, Card, cards, mine
 from peerfhir.portal.safety import supervisors
@@ -94,13 +95,21 @@ def _today(desk: Desk, work: Work, actor: Actor, found: list[Referral]) -> list[
         for one in found
         if one.status is Status.INTRO_SCHEDULED and one.meeting_at and calendar.local(one.meeting_at).date() == day
     ]
-    return [
+    meetings = [
         Entry(
             f"/referrals/{one.id}",
             desk.words.say("home.meeting", name=work.person(one.person_id).given),
             calendar.time(at),
         )
         for at, one in sorted(booked, key=lambda pair: pair[0])
+    ]
+    return meetings + [
+        Entry(
+            f"/people/{one.person.id}/{one.instrument_id}",
+            desk.words.say("home.ask", title=desk.words.called(one.instrument_id, one.title), name=one.person.given),
+            desk.words.say("home.ask_by", date=calendar.day(one.until)),
+        )
+        for one in due(desk, work, actor)
     ]
 
 

@@ -9,60 +9,37 @@ from functools import partial
 from pathlib import Path
 
 from flask import Blueprint, Response, request
+from sqlalchemy import Engine
 
 from peerfhir.errors import BadRequest, BodyTooLarge, NotFound
 from peerfhir.fhir import writer
 from peerfhir.mapping.folder import MAX_BYTES
 from peerfhir.pathway.people import Actor
 from peerfhir.pathway.vocabulary import Role
+from peerfhir.portal.choices import (
+    MOST_RECORD,
+    STARTER_RECORD,
+    Choice,
+    choices,
+    chosen,
+    examples,
+    free_name,
+    overlay_of,
+    read,
+    text_of,
+)
 from peerfhir.portal.completion import Offers
 from peerfhir.portal.desk import Desk, Posted
 from peerfhir.portal.draft import Draft
 from peerfhir.portal.playpen import Occupied, Playpen, TooMuch
 from peerfhir.portal.trial import Trial, Wanted
+from peerfhir.portal.versions import draft_of, past
 
 ENDPOINTS = frozenset({"portal.playground", "portal.playground_try"})
 MAY = frozenset({Role.ENGINEER})
 MOST_FORM = 2 * 1024 * 1024  # bytes, as the form is encoded
-MOST_RECORD = 256 * 1024  # characters
 PASTED = "."  # no mapping is called so
-_ID = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _NAME = re.compile(r"[0-9]{2}-[a-z0-9-]{1,60}")
-_STARTER = """\
-mapping: new-mapping
-version: 0.1.0
-status: draft
-fhirVersion: 4.0.1
-source:
-  format: json
-  fields:
-    family: string!
-    given: string
-bundle: none
-resources:
-  patient:
-    resourceType: Patient
-    name: {family: =family, given: =given}
-"""
-_STARTER_RECORD = """\
-{
-  "family": "Example",
-  "given": "Ana"
-}
-"""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What may be opened: a mapping of the folder, by itself or under an overlay."""
-
-    mapping: str
-    overlay: str = ""
-
-    @property
-    def name(self) -> str:
-        """`mapping` or `mapping+overlay`; empty for a new one."""
-        return f"{self.mapping}+{self.overlay}" if self.overlay else self.mapping
 
 
 @dataclass(frozen=True)
@@ -70,7 +47,8 @@ class Sheets:
     """What the panes hold, and what is to be shown.
 
     example  the name of the files that the record comes from, or that it may be saved as
-    against  the version to compare with: "" for the folder's own, `mapping+overlay`, or PASTED for `other`
+    against  the version to compare with: "" for the folder's own, `mapping+overlay`, one that was kept, or PASTED
+             for `other`
     """
 
     choice: Choice
@@ -88,11 +66,13 @@ class Sheets:
         """The documents of it."""
         return Draft(root, self.choice.mapping, self.text, self.choice.overlay, self.overlay_text)
 
-    def wanted(self, root: Path) -> Wanted:
-        """What is shown besides the result."""
+    def wanted(self, root: Path, engine: Engine) -> Wanted:
+        """What is shown besides the result. Raises NotFound for a version that is none."""
         against = None
         if self.against == PASTED:
             against = Draft(root, self.choice.mapping, self.other, self.choice.overlay, self.overlay_text)
+        elif self.against.startswith("kept:"):
+            against = draft_of(engine, self.against, root, self.choice.mapping)
         elif self.against:
             mapping, _, overlay = self.against.partition("+")
             against = Draft(root, mapping, "", overlay).as_on_disk()
@@ -119,12 +99,12 @@ def _open(desk: Desk, playpen: Playpen) -> Response:
     actor = _allowed(desk)
     root = desk.parts.settings.mappings_dir
     known = choices(root)
-    choice = _chosen(known, request.args.get("open"))
+    choice = chosen(known, request.args.get("open"))
     names = examples(root, choice)
     wanted = request.args.get("example", "")
     name = wanted if wanted in names else next(iter(names), "")
     sheets = Sheets(
-        choice, _read(names[name]) if name else _STARTER_RECORD, _text_of(root, choice), _overlay_of(root, choice), name
+        choice, read(names[name]) if name else STARTER_RECORD, text_of(root, choice), overlay_of(root, choice), name
     )
     return _print(desk, actor, sheets, known, _run(desk, playpen, sheets))
 
@@ -165,10 +145,10 @@ def _sheets(posted: Posted, known: list[Choice]) -> Sheets:
     number = _one(posted, "number") or "1"
     if not re.fullmatch("[0-9]{1,4}", number):
         raise BadRequest("This is not the number of a record.", place="number")
-    if against not in ("", PASTED):
-        _chosen(known, against)
+    if against not in ("", PASTED) and not against.startswith("kept:"):
+        chosen(known, against)
     return Sheets(
-        _chosen(known, _one(posted, "open")), record, text, overlay_text, _one(posted, "example"), int(number),
+        chosen(known, _one(posted, "open")), record, text, overlay_text, _one(posted, "example"), int(number),
         show=bool(_one(posted, "show")), traced=bool(_one(posted, "traced")), against=against, other=other,
     )  # fmt: skip
 
@@ -192,7 +172,9 @@ class Outcome:
 def _run(desk: Desk, playpen: Playpen, sheets: Sheets) -> Outcome:
     try:
         root = desk.parts.settings.mappings_dir
-        return Outcome(playpen.tried(sheets.draft(root), sheets.record, sheets.number, sheets.wanted(root)))
+        return Outcome(
+            playpen.tried(sheets.draft(root), sheets.record, sheets.number, sheets.wanted(root, desk.parts.engine))
+        )
     except TooMuch as fault:
         return Outcome(Trial(), desk.words.say("playground.stopped"), fault.status)
     except Occupied as fault:
@@ -212,7 +194,8 @@ def _print(desk: Desk, actor: Actor, sheets: Sheets, known: list[Choice], outcom
         grades=words.under("severity"), worst=count["error"] + count["warning"] > 0,
         there=[one for one in trial.values if one["there"]], absent=[one for one in trial.values if not one["there"]],
         others=[one for one in known if one != sheets.choice], pasted=PASTED,
-        free=sheets.example if outcome.wrong else _free(names),
+        used=past(desk.parts.engine, sheets.choice.mapping),
+        free=sheets.example if outcome.wrong else free_name(names),
     )  # fmt: skip
 
 
@@ -230,56 +213,3 @@ def _saved(desk: Desk, actor: Actor, sheets: Sheets, known: list[Choice], outcom
     response = Response(sheets.record if part == "input" else trial.expected, content_type="text/plain; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
-
-
-# -- what lies in the folder
-
-
-def choices(root: Path) -> list[Choice]:
-    """Every mapping, by itself and under each of its overlays, in alphabetical order."""
-    found = []
-    for path in sorted(root.glob("*/*.map.yaml")):
-        name = path.parent.name
-        if _ID.fullmatch(name) and path.name == f"{name}.map.yaml":
-            overlays = sorted(path.parent.glob("overlays/*.overlay.yaml"))
-            found += [Choice(name), *(Choice(name, one.name.removesuffix(".overlay.yaml")) for one in overlays)]
-    return found
-
-
-def examples(root: Path, choice: Choice) -> dict[str, Path]:
-    """The inputs beside a mapping, by their names; those that are too long for a pane are not offered."""
-    if not choice.mapping:
-        return {}
-    folder = root / choice.mapping / "examples" / choice.overlay
-    found = sorted(one for one in folder.glob("*.input.*") if one.is_file() and one.stat().st_size <= MOST_RECORD)
-    return {one.name.partition(".")[0]: one for one in found}
-
-
-def _chosen(known: list[Choice], name: str | None) -> Choice:
-    if name is None:
-        return known[0] if known else Choice("")
-    if not name:
-        return Choice("")
-    found = next((one for one in known if one.name == name), None)
-    if found is None:
-        raise NotFound
-    return found
-
-
-def _text_of(root: Path, choice: Choice) -> str:
-    return _read(root / choice.mapping / f"{choice.mapping}.map.yaml") if choice.mapping else _STARTER
-
-
-def _overlay_of(root: Path, choice: Choice) -> str:
-    path = root / choice.mapping / "overlays" / f"{choice.overlay}.overlay.yaml"
-    return _read(path) if choice.overlay else ""
-
-
-def _read(path: Path) -> str:
-    return path.read_text("utf-8-sig", errors="replace").replace("\r\n", "\n")
-
-
-def _free(names: dict[str, Path]) -> str:
-    """A name for the next example."""
-    numbers = [int(name[:2]) for name in names if name[:2].isdigit()]
-    return f"{min(max(numbers, default=0) + 1, 99):02d}-example"

@@ -97,9 +97,9 @@ function reveal(pane) {
   const above = mark.offsetTop < field.scrollTop;
   const below = mark.offsetTop + mark.offsetHeight > field.scrollTop + field.clientHeight;
   if (above || below) field.scrollTop = mark.offsetTop - field.clientHeight / 3;
-  const left = mark.offsetLeft < field.scrollLeft;
-  const right = mark.offsetLeft + Math.min(mark.offsetWidth, 80) > field.scrollLeft + field.clientWidth;
-  if (left || right) field.scrollLeft = mark.offsetLeft - field.clientWidth / 3;
+  // sideways only as far as it has to: the beginning of the line says what it is about
+  const end = mark.offsetLeft + Math.min(mark.offsetWidth, field.clientWidth / 2) + 16;
+  field.scrollLeft = Math.max(end - field.clientWidth, 0);
   follow(pane);
 }
 
