@@ -171,9 +171,14 @@ class Overlay:
             content = self.value(one, kind, slot)
             if content:
                 array["allOf"].append({"items": {"if": match, "then": content}})
+        text = "The profile allows no other entries here."
         if slicing.get("rules") == "closed" and all(known.get(name) for name in child.slices):
-            closed = {"items": {"anyOf": list(known.values())}}
-            array["allOf"].append(said(closed, "error", "structure", "The profile allows no other entries here."))
+            array["allOf"].append(said({"items": {"anyOf": list(known.values())}}, "error", "structure", text))
+        for name, one in child.slices.items():
+            parts = [each for each in child.slices if each.rpartition("/")[0] == name]
+            if one.element.get("slicing", {}).get("rules") == "closed" and parts and {name, *parts} <= known.keys():
+                inner = {"if": known[name], "then": {"anyOf": [known[each] for each in parts]}}
+                array["allOf"].append(said({"items": inner}, "error", "structure", text))
 
     def _choice(self, child: Node, slot: Slot, made: Schema) -> None:
         allowed = [row["code"] for row in child.element.get("type", ())] if child.maximum != 0 else []

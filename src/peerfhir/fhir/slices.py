@@ -13,6 +13,7 @@ from peerfhir.fhir.snapshot import Node
 from peerfhir.fhir.terminology import Terminology
 
 _STEP = re.compile(r"\$this|[A-Za-z]+\((?:'[^']*'|[^)']*)\)|[A-Za-z]+")
+_CAST = re.compile(r"ofType\(([A-Za-z]+)\)")
 _NAMED = re.compile(r"extension\('([^']*)'\)")
 
 
@@ -37,7 +38,7 @@ class Wanted:
 def value_of(element: Json) -> Wanted | None:
     """The fixed or pattern value of an element."""
     for name, value in element.items():
-        if name.startswith(("fixed", "pattern")):
+        if _tells(name):
             return Wanted(value, name.startswith("fixed"))
     return None
 
@@ -51,6 +52,18 @@ def exact(value: Any, *, whole: bool) -> Schema:
     return {"allOf": [{"contains": exact(one, whole=False)} for one in value]}
 
 
+def _tells(key: str) -> bool:
+    return key.startswith(("fixed", "pattern"))
+
+
+def _rows(sliced: Node, name: str = "") -> list[Json]:
+    """The discriminators of a list; by name those of a slice: what it is cut from may have its own."""
+    above = name.rpartition("/")[0]
+    node = sliced.slices.get(above, sliced) if above else sliced
+    rows: list[Json] = node.element.get("slicing", {}).get("discriminator") or []
+    return rows or (_rows(sliced, above) if above else [])
+
+
 class Matcher:
     """Discriminators of one profile. `value` gives what the profile asks of an element's value."""
 
@@ -59,24 +72,39 @@ class Matcher:
 
     def slices(self, sliced: Node, kind: str) -> Mapping[str, Schema]:
         """Slice name -> what its entries match. A slice that cannot be told from its neighbours is left out."""
-        slicing = sliced.element.get("slicing", {})
-        rows = slicing.get("discriminator") or []
-        found = {}
-        for name, one in sliced.slices.items():
-            match = None if "/" in name or not rows else self._all(one, kind, rows)
-            if match:
+        found: dict[str, Schema] = {}
+        for name in sorted(
+            sliced.slices, key=lambda one: one.count("/")
+        ):  # a slice of a slice after what it is cut from
+            above = name.rpartition("/")[0]
+            match = self._part(sliced, name, kind) if above in found or not above else None
+            if match and above and match != found[above]:
+                found[name] = {"allOf": [found[above], match]}
+            elif match and not above:
                 found[name] = match
-        return {name: match for name, match in found.items() if list(found.values()).count(match) == 1}
+        matches = list(found.values())
+        return {name: found[name] for name in sliced.slices if name in found and matches.count(found[name]) == 1}
 
-    def _all(self, node: Node, kind: str, rows: list[Json]) -> Schema | None:
+    def _part(self, sliced: Node, name: str, kind: str) -> Schema | None:
+        """What tells one slice from those beside it; of a slice of a slice, beside what tells that one."""
+        one, above = sliced.slices[name], sliced.slices.get(name.rpartition("/")[0])
+        if above is not None:  # what it only repeats tells nothing
+            own = {key: each for key, each in one.element.items() if each != above.element.get(key) or not _tells(key)}
+            one = Node(own, one.children, one.slices)
+        # parts of it that are told apart by the same discriminators may settle what it leaves open
+        is_cut = _rows(sliced.slices[name]) == [] and any(other.startswith(f"{name}/") for other in sliced.slices)
+        return self._all(one, kind, _rows(sliced, name), some=is_cut)
+
+    def _all(self, node: Node, kind: str, rows: list[Json], *, some: bool) -> Schema | None:
         parts = []
         for row in rows:
             steps = [step for step in _STEP.findall(row["path"]) if step != "$this"]
             one = self._one(node, kind, steps, row["type"])
-            if one is None:
+            if one is not None:
+                parts.append(one)
+            elif not some:
                 return None
-            parts.append(one)
-        return parts[0] if len(parts) == 1 else {"allOf": parts}
+        return {"allOf": parts} if len(parts) > 1 else parts[0] if parts else None
 
     def _one(self, node: Node, kind: str, steps: list[str], by: str) -> Schema | None:
         if steps and steps[0] == "resolve()":
@@ -101,6 +129,9 @@ class Matcher:
         if by == "exists" and len(steps) == 1:
             return self._exists(child, slot)
         kinds = self._kinds(child, by) if slot.is_choice else [slot.types[0]]
+        cast = _CAST.fullmatch(steps[1]) if slot.is_choice and len(steps) > 1 else None
+        if cast:  # value.ofType(Identifier).type
+            kinds, steps = [one for one in kinds if one == cast.group(1)], [steps[0], *steps[2:]]
         if len(kinds) != 1:
             if by == "type" and len(steps) == 1:
                 return {"anyOf": [{"required": [slot.key(one)]} for one in kinds]}
