@@ -15,7 +15,7 @@ from peerfhir.fhir.store import Store
 from peerfhir.records.database import reading
 from tests.support import searches as many
 from tests.support.clock import HeldClock
-from tests.support.searches import PROGRAM, VALUES, Plans, counts_everything, is_scan, searches
+from tests.support.searches import PROGRAM, VALUES, Plans, counts_everything, is_scan, searches, sorts, walked
 
 SEED = 20261121
 SIZE = 10_000
@@ -50,6 +50,22 @@ def test_every_search_at_ten_thousand_enters_by_an_index(full: Engine) -> None:
             asked += 1
     print(f"{asked} searches among {SIZE} Tasks, each by an index on {full.dialect.name}")
     assert asked >= 400
+
+
+def test_what_nothing_narrows_is_walked_in_the_order_of_an_index(full: Engine) -> None:
+    """No plan sorts: each gives its first row at once and stops when the page is full, whatever is stored."""
+    with reading(full) as connection:
+        store = Store(connection, PROGRAM, HeldClock())
+        plans = Plans(connection)
+        event.listen(connection, "before_cursor_execute", plans.see)
+        for query in walked("Task"):
+            plans.found.clear()
+            page = store.search("Task", parse("Task", query), bounded=True)
+            assert len(page.rows) == 50, query
+            assert page.next
+            for plan in plans.found:
+                assert not is_scan(plan), f"{query}\n{plan}"
+                assert not sorts(plan), f"{query}\n{plan}"
 
 
 _OF_A_TASK = {"p": PROGRAM, "t": "Task", "c": "c5", "n": 51}

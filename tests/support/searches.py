@@ -106,6 +106,14 @@ def searches(kind: str) -> list[str]:
     return [*found, "", "_sort=-_id", "_sort=_lastUpdated", "_sort=-_lastUpdated&_total=accurate", "_count=0"]
 
 
+def walked(kind: str) -> list[str]:
+    """Searches that nothing narrows, each in an order that an index has: they stop when their page is full."""
+    date = next(name for name, one in of(kind).items() if one.kind == "date" and not one.many)
+    orders = ["", "_sort=-_id", "_sort=_lastUpdated", "_sort=-_lastUpdated", f"_sort={date}", f"_sort=-{date}"]
+    tests = ["", "status:not=urn:s|nowhere", "status:not=urn:s|c5&intent:not=urn:s|c6", "subject:missing=false"]
+    return ["&".join(part for part in (test, order) if part) for order in orders for test in tests]
+
+
 class Plans:
     """Explains every SELECT that a connection is about to carry out."""
 
@@ -127,6 +135,11 @@ class Plans:
 def is_scan(plan: str) -> bool:
     """Whether a table of ours, or a whole index of it, is read from end to end."""
     return bool(re.search(rf"(^|\n)SCAN ({TABLES}|other)\b|Seq Scan on ({TABLES})\b", plan))
+
+
+def sorts(plan: str) -> bool:
+    """Whether rows are put into order before the first is given."""
+    return "TEMP B-TREE FOR ORDER BY" in plan or bool(re.search(r"(^|\n)\s*(->\s*)?(Sort|Incremental Sort) ", plan))
 
 
 def counts_everything(plan: str) -> bool:

@@ -57,24 +57,30 @@ class Conditions:
     def __init__(
         self, program_id: str, dialect: str, visible: Callable[[Select[Any]], Select[Any]], now: Callable[[], int]
     ) -> None:
-        self._program_id = program_id
+        self.program_id = program_id
         self._is_sqlite = dialect == "sqlite"
         self._visible = visible
         self._now = now
         self.position = func.instr if self._is_sqlite else func.strpos
 
-    def of(self, clauses: Sequence[Clause], connection: Connection, *, ordered: bool) -> list[ColumnElement[bool]]:
-        """What a current row must fulfil to match all clauses.
+    def of(
+        self, clauses: Sequence[Clause], connection: Connection, *, ordered: bool, by_value: bool = False
+    ) -> tuple[list[ColumnElement[bool]], bool]:
+        """What a current row must fulfil to match all clauses, and whether all of them are asked of each row.
 
-        PostgreSQL knows how often each value occurs and chooses its way itself. SQLite goes as it is told: the
-        rarest condition leads, the others are asked of each row it gives.
+        PostgreSQL knows how often each value occurs and chooses its way itself, but for an order `by_value`, which
+        is another table. SQLite goes as it is told: the rarest condition leads, the others are asked of each row.
 
-        ordered  whether the rows can be walked in the order wanted: then a frequent condition need not lead
+        ordered   whether the rows can be walked in the order wanted: then a frequent condition need not lead
+        by_value  whether that order is the one of an index table
         """
-        if not self._is_sqlite:
-            return [self._test(one) if _is_broad(one) else self._leading(one) for one in clauses]
+        if not self._is_sqlite and not by_value:
+            broad = all(_is_broad(one) for one in clauses)
+            return [self._test(one) if _is_broad(one) else self._leading(one) for one in clauses], broad
         leader = self._leader(clauses, connection, ordered=ordered)
-        return [self._leading(one) if one is leader else self._test(one) for one in clauses]
+        if leader is not None and not self._is_sqlite:
+            return [self._test(one) if _is_broad(one) else self._leading(one) for one in clauses], False
+        return [self._leading(one) if one is leader else self._test(one) for one in clauses], leader is None
 
     def _leader(self, clauses: Sequence[Clause], connection: Connection, *, ordered: bool) -> Clause | None:
         able = [one for one in clauses if not one.is_negative]
@@ -125,7 +131,7 @@ class Conditions:
         if kind == "updated":
             other = fhir_resource.alias("other").c
             compared = or_(*(ranges.instant(other.updated_at, self._near(one)) for one in _spans(clause)))
-            return select(other.id).where(other.program_id == self._program_id, other.type == clause.type, compared)
+            return select(other.id).where(other.program_id == self.program_id, other.type == clause.type, compared)
         if kind == "id" or clause.modifier == "missing":
             return None
         return select(self._table(clause).c.id).where(self._rows(clause))
@@ -140,7 +146,7 @@ class Conditions:
         if clause.modifier == "identifier":
             names = [f"{name}:identifier" for name in names]
         named = table.c.param == names[0] if len(names) == 1 else table.c.param.in_(names)
-        here = and_(table.c.program_id == self._program_id, table.c.type == clause.type, named)
+        here = and_(table.c.program_id == self.program_id, table.c.type == clause.type, named)
         return and_(here, self._values(clause, table))
 
     def _values(self, clause: Clause, table: Table) -> ColumnElement[bool]:
@@ -175,7 +181,7 @@ class Conditions:
     def _pointed(self, inner: Clause) -> Select[Any]:
         """ "Type/id" of what a chained parameter looks into, as far as the caller may see it."""
         found = select(literal(f"{inner.type}/").concat(_r.id)).where(
-            _r.program_id == self._program_id, _r.type == inner.type, _r.deleted == false(),
+            _r.program_id == self.program_id, _r.type == inner.type, _r.deleted == false(),
             self._test(inner) if inner.is_negative else self._leading(inner),
         )  # fmt: skip
         return self._visible(found).correlate(None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, or_, tuple_
 
 from peerfhir.fhir.criteria import Conditions
 from peerfhir.fhir.index import key_mark, rows_of
+from peerfhir.fhir.parameters import PARAMETERS
 from peerfhir.fhir.search import Query
 from peerfhir.fhir.stored import Stored
 from peerfhir.fhir.tables import fhir_resource, micros
@@ -21,6 +23,14 @@ def is_walked(query: Query) -> bool:
     return [name for name, _ in query.sort] in ([], ["_id"], ["_lastUpdated"])
 
 
+def date_of(query: Query) -> str | None:
+    """The date that is all a search is sorted by, where a resource has one at most: its index has this order."""
+    if len(query.sort) != 1:
+        return None
+    found = PARAMETERS[query.type].get(query.sort[0][0])
+    return found.name if found is not None and found.kind == "date" and not found.many and not found.stored else None
+
+
 def ordered(select: Select[Any], query: Query, conditions: Conditions, last: Stored | None) -> Select[Any]:
     """The rows after the page before, in an order that does not move while rows are written.
 
@@ -28,8 +38,8 @@ def ordered(select: Select[Any], query: Query, conditions: Conditions, last: Sto
     """
     if query.sort and query.sort[0][0] == "_lastUpdated" and len(query.sort) == 1:
         return _by_time(select, query)
-    keys = [_key(name, descending, conditions) for name, descending in query.sort if name != "_id"]
-    down = ("_id", True) in query.sort
+    keys = [_key(one, conditions) for one in _columns(query)]
+    down = is_down(query)
     if query.after is not None:
         if keys and last is not None:
             select = select.where(_beyond(keys, _values(query, last), last.id, down=down))
@@ -48,25 +58,46 @@ def _by_time(select: Select[Any], query: Query) -> Select[Any]:
     return select.order_by(*(column.desc() if down else column.asc() for column in columns))
 
 
-def _key(name: str, descending: bool, conditions: Conditions) -> tuple[ColumnElement[Any], bool]:
-    if name == "_lastUpdated":
-        return _r.updated_at, descending
-    has = conditions.position(_r["keys"], key_mark(name)) > 0
-    return case((has, conditions.sort_key(name, high=descending)), else_="" if descending else _AFTER_ALL), descending
+def is_down(query: Query) -> bool:
+    """Whether the ids fall where all else is equal."""
+    return ("_id", True) in query.sort or (date_of(query) is not None and query.sort[0][1])
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One value that rows are sorted by: the smallest or the largest of a parameter."""
+
+    name: str
+    descending: bool
+    high: bool
+
+
+def _columns(query: Query) -> list[_Column]:
+    """A date alone is sorted by both of its ends, and by the id in the same direction: so its index has it."""
+    found = [_Column(name, descending, descending) for name, descending in query.sort if name != "_id"]
+    return [*found, replace(found[0], high=not found[0].high)] if date_of(query) else found
+
+
+def _key(one: _Column, conditions: Conditions) -> tuple[ColumnElement[Any], bool]:
+    if one.name == "_lastUpdated":
+        return _r.updated_at, one.descending
+    has = conditions.position(_r["keys"], key_mark(one.name)) > 0
+    value = conditions.sort_key(one.name, high=one.high)
+    return case((has, value), else_="" if one.descending else _AFTER_ALL), one.descending
 
 
 def _values(query: Query, last: Stored) -> list[Any]:
     """What the row was sorted by, as `_key` says it in SQL."""
     keys = rows_of(last.resource).keys
     found: list[Any] = []
-    for name, descending in query.sort:
-        if name == "_lastUpdated":
+    for one in _columns(query):
+        if one.name == "_lastUpdated":
             found.append(micros(last.updated_at))
-        elif name != "_id":
-            _, has, rest = keys.partition(key_mark(name))
+        else:
+            _, has, rest = keys.partition(key_mark(one.name))
             low, _, tail = rest.partition("\x1d")
-            value = tail.partition("\x1f")[0] if descending else low
-            found.append(value if has else "" if descending else _AFTER_ALL)
+            value = tail.partition("\x1f")[0] if one.high else low
+            found.append(value if has else "" if one.descending else _AFTER_ALL)
     return found
 
 

@@ -27,7 +27,7 @@ def searchset(session: Session, query: Query, base: str) -> Json:
     """
     for name in sorted(query.chained):
         session.may("search-type", name)
-    page = session.store.search(query.type, query)
+    page = session.store.search(query.type, query, bounded=True)
     entries = [entry_of(base, one, "match", query) for one in page.rows]
     if query.includes or query.revincludes:
         entries += [entry_of(base, one, "include", query) for one in _included(session, query, page.rows)]

@@ -33,6 +33,7 @@ from peerfhir.fhir.tables import (
     micros,
 )
 from peerfhir.fhir.values import Token
+from peerfhir.fhir.walks import Walk
 from peerfhir.fhir.writer import write
 
 __all__ = ["Draft", "Key", "Labels", "Page", "Store", "Stored", "fhir_resource", "metadata"]
@@ -112,24 +113,35 @@ class Store:
         here = sql.PRESENT.by(self._visible).rows(self.connection, self._among(wanted))
         return wanted - {f"{row.type}/{row.id}" for row in here}
 
-    def search(self, resource_type: str, query: Query | str = "") -> Page:
-        """One page of what matches; a text is parsed strictly (BadRequest)."""
+    def search(self, resource_type: str, query: Query | str = "", *, bounded: bool = False) -> Page:
+        """One page of what matches; a text is parsed strictly (BadRequest).
+
+        bounded  a page may end before it is full, when it has looked at very many rows; its next link goes on there
+        """
         asked = parse(resource_type, query) if isinstance(query, str) else query
         if (token := _identifier_of(asked)) is not None:
             return self._by_identifier(asked, token)
-        where = [_r.program_id == self.program_id, _r.type == resource_type]
-        where += self._conditions.of(asked.clauses, self.connection, ordered=order.is_walked(asked))
+        here = [_r.program_id == self.program_id, _r.type == resource_type]
+        by_date = order.date_of(asked) is not None
+        ordered = by_date or order.is_walked(asked)
+        tests, walked = self._conditions.of(asked.clauses, self.connection, ordered=ordered, by_value=by_date)
+        where = [*here, *tests]
         rows: list[Stored] = []
-        if asked.count:
+        stopped: str | None = None
+        if asked.count and ordered and walked:
+            walk = Walk(self.connection, self._conditions, self._visible, here, where, bounded and bool(tests))
+            rows, stopped = walk.page(asked, self._last(asked))
+        elif asked.count:
             page = order.ordered(self._visible(sql.CURRENT.where(*where)), asked, self._conditions, self._last(asked))
             rows = [from_row(row) for row in self.connection.execute(page.limit(asked.count + 1))]
         more = len(rows) > asked.count > 0
         rows = rows[: asked.count]
-        total: int | None = len(rows) if asked.count and not more and asked.after is None else None
+        ended = not more and stopped is None
+        total: int | None = len(rows) if asked.count and ended and asked.after is None else None
         if total is None and (asked.total or not asked.count):
             matching = self._visible(select(_r.id).where(*where, sql.ALIVE)).subquery()
             total = int(self.connection.execute(select(func.count()).select_from(matching)).scalar_one())
-        return Page(tuple(rows), total, _cursor(asked, rows[-1]) if more else None)
+        return Page(tuple(rows), total, _cursor(asked, rows[-1]) if more else stopped)
 
     def _by_identifier(self, asked: Query, token: Token) -> Page:
         values = {"p": self.program_id, "t": asked.type, "c": token.code, "n": asked.count + 1, **self._visible.values}

@@ -245,8 +245,8 @@ class _WatchedStore(Store):
             self._see(one)
         return found
 
-    def search(self, resource_type: str, query: Query | str = "") -> Page:
-        page = super().search(resource_type, query)
+    def search(self, resource_type: str, query: Query | str = "", *, bounded: bool = False) -> Page:
+        page = super().search(resource_type, query, bounded=bounded)
         for one in page.rows:
             self._see(one)
         return page
