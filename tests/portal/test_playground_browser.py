@@ -148,14 +148,19 @@ def test_the_light_lies_exactly_under_the_letters(tab: Tab) -> None:
 
 def test_the_keyboard_does_what_the_pointer_does(tab: Tab) -> None:
     page = tab.page
-    page.locator(".output").focus()
-    for _ in range(5):
-        page.keyboard.press("Tab")
+    page.locator("#suggest").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == '"usual"'
+    for key in ("ArrowDown", "ArrowRight", "ArrowLeft", "ArrowDown", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
     assert page.evaluate("document.activeElement.textContent") == '"48213"'
     assert (tab.lit("mapping"), tab.lit("record")) == (["=mrn"], ["mrn", "48213"])
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "mapping"
     assert page.locator("#mapping").evaluate("f => f.value.slice(f.selectionStart, f.selectionEnd)") == "=mrn"
+    page.locator(".output a", has_text='"48213"').focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.output')") is None
 
 
 def test_what_is_absent_says_why_and_shows_where(tab: Tab) -> None:

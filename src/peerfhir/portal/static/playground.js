@@ -130,6 +130,29 @@ bench.addEventListener("click", (event) => {
   reveal(spot.pane);
 });
 
+// -- the result is one stop of the tab key; the arrow keys go through its values
+
+function values() {
+  const found = [...outcome().querySelectorAll(".output a")];
+  if (!found.length) return;
+  outcome().querySelector(".output").tabIndex = -1;
+  for (const one of found) one.tabIndex = one === found[0] ? 0 : -1;
+}
+
+bench.addEventListener("keydown", (event) => {
+  const one = event.target.closest?.(".output a");
+  if (!one || event.ctrlKey || event.metaKey || event.altKey) return;
+  const found = [...outcome().querySelectorAll(".output a")];
+  const at = found.indexOf(one);
+  const to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: found.length - 1 }[event.key];
+  if (to === undefined) return;
+  event.preventDefault();
+  const next = found[Math.min(Math.max(to, 0), found.length - 1)];
+  one.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+});
+
 // -- running
 
 let timer = 0;
@@ -191,6 +214,7 @@ function dress() {
   if (state.textContent !== outcome().dataset.state) state.textContent = outcome().dataset.state;
   const told = document.getElementById("told");
   if (told) told.textContent = told.dataset.point;
+  values();
 }
 
 const wants = bench.querySelector(".wants");
