@@ -182,7 +182,7 @@ class _Emitter(Pairs):
             case Struct():
                 return self._struct(node)
             case Items():
-                return self._items(node)
+                return self._limited(node, self._items(node))
             case Answers():
                 return self._answers(node)
             case Let():
@@ -297,6 +297,15 @@ class _Emitter(Pairs):
             return replace(found, alive=name(flag) if is_dynamic(node) else False, own=False)
         return found
 
+    def _limited(self, node: Items, found: Value) -> Value:
+        """The list after a look at its length, where more than the profile allows can be made."""
+        if node.most is None:
+            return found
+        code = at_rule(ours("at_most", found.code, ast.Constant(node.most)), node.rule)
+        if self._careful:
+            code = self._careful_value(code, node.rule, ast.Constant(None))
+        return replace(found, code=self._named(code, node.rule).code)
+
     def _collect(self, node: Node, place: str, flag: str | None, counts: bool = False) -> None:
         """Put what a node gives into the list `place`; `flag` becomes True when an expression gave something.
 
@@ -315,7 +324,7 @@ class _Emitter(Pairs):
 
     def _collect_value(self, node: Node, place: str, flag: str | None) -> None:
         found = self._value(node)
-        many = isinstance(node, Leaf) and node.many
+        many = isinstance(node, Items) or (isinstance(node, Leaf) and node.many)
         put: list[ast.stmt] = [ast.Expr(method(place, "extend" if many else "append", found.code))]
         if flag:
             put.append(assign(flag, ast.Constant(True)))

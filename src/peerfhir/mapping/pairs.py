@@ -22,6 +22,10 @@ class Pairs(Blocks):
     def _leaf(self, node: Leaf) -> Value:
         """The code of one expression."""
 
+    @abstractmethod
+    def _limited(self, node: Items, found: Value) -> Value:
+        """A list after a look at its length."""
+
     def _missing(self, node: Struct, parts: list[tuple[str, Node, Value]]) -> list[tuple[str, Node]]:
         needed = [(key, child, part) for key, child, part in parts if key in node.needed and part.nullable]
         return [(key, child) for key, child, _ in needed if not (is_paired(child) and is_present(child))]
@@ -44,7 +48,7 @@ class Pairs(Blocks):
                 for child in node.nodes:
                     self._collect_pair(child, values, extras)
                 lists = [self._named(ours("present", name(one)), node.rule) for one in (values, extras)]
-                return lists[0], lists[1]
+                return self._limited(node, lists[0]), lists[1]
             case Let():
                 self._let(node)
                 return self._pair(node.body)

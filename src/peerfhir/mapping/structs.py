@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import replace
 
 from peerfhir.config import Mark
 from peerfhir.config import Node as Yaml
 from peerfhir.fhir.definitions import Definitions
 from peerfhir.fhir.fhirpath.problems import nearest
+from peerfhir.fhir.snapshot import Node as Outline
 from peerfhir.mapping.directives import Directives
 from peerfhir.mapping.leaves import Leaves, Place, Slot
 from peerfhir.mapping.problems import Problems
@@ -25,7 +27,7 @@ from peerfhir.mapping.profiles import (
     wanted,
 )
 from peerfhir.mapping.searches import Searches
-from peerfhir.mapping.tree import Const, Items, Leaf, Node, Rule, Struct, is_dynamic, is_present
+from peerfhir.mapping.tree import Const, Items, Leaf, Node, Rule, Struct, is_dynamic, is_present, most_of
 
 _TYPED = re.compile(r"([A-Z][A-Za-z]+)([/?])")
 
@@ -94,6 +96,12 @@ class Structs(Directives):
             if node is not None:
                 base = sliced(key)[0]
                 found[base] = self._together(found.get(base), node, inner, yaml.key_marks[key], place.below(base))
+        for base, node in found.items():
+            element = self._definitions.element(slot.kind, base)
+            whole = child_of(slot.outline, base, element.choice if element is not None else None)
+            if isinstance(node, Items) and any(f"{base}[" in key for key in yaml.value):
+                here = replace(node, rule=Rule(node.rule.mark, place.below(base).address))
+                found[base] = self._limited(here, whole, node.rule.mark, place.below(base))
         return list(found.items())
 
     def _as_profiled(self, key: str, value: Yaml, slot: Slot, place: Place) -> Yaml:
@@ -109,10 +117,26 @@ class Structs(Directives):
     def _together(self, before: Node | None, node: Node, slot: Slot, mark: Mark, place: Place) -> Node:
         if not isinstance(node, Items):
             return node
-        nodes = (*(before.nodes if isinstance(before, Items) else ()), *node.nodes)
-        fixed = sum(isinstance(one, (Const, Struct)) for one in node.nodes)
-        self._asked.count(slot.outline, fixed, mark, place.address)
-        return replace(node, nodes=nodes)
+        node = self._limited(node, slot.outline, mark, place)
+        if not isinstance(before, Items):
+            return node
+        if slot.is_primitive or (before.most is None and node.most is None):
+            return replace(node, nodes=(*before.nodes, *node.nodes), most=None)
+        return Items(node.rule, (*((before,) if before.most is not None else before.nodes), node))
+
+    def _limited(self, node: Items, outline: Outline | None, mark: Mark, place: Place) -> Items:
+        """The list with what a profile allows of it, where only data can tell; PM211 and PM212 where more is sure."""
+        fixed = sum(is_present(one) for one in _flat(node))
+        self._asked.count(outline, fixed, mark, place.address)
+        most = outline.maximum if outline is not None else None
+        can = most_of(node)
+        if not most or fixed > most or (can is not None and can <= most):
+            return node
+        if most == 1 and can is None:
+            what = "this can be many values, and the profile allows one"
+            self._problems.add(mark, "PM211", place.address, what, "add .first() to the expression instead")
+            return node
+        return replace(node, most=most)
 
     def _slot(self, kind: str, key: str, mark: Mark, slot: Slot, place: Place) -> Slot | None:
         here = place.below(key).address
@@ -240,3 +264,9 @@ class Structs(Directives):
         self.searches.check(str(value.value).partition("?")[0], value, place)
         code = self.searches.text(value, place)
         return None if code is None else Leaf(Rule(value.mark, place.address), code, nullable=False)
+
+
+def _flat(node: Items) -> Iterator[Node]:
+    """What stands in a list and in the slices of it."""
+    for one in node.nodes:
+        yield from _flat(one) if isinstance(one, Items) else (one,)

@@ -337,6 +337,8 @@ class _Walk:
         alive = False
         for child in node.nodes:
             alive = self._collect(child, made, below, False) or alive
+        if node.most is not None:
+            values.at_most(made, node.most)
         return Outcome(node.rule, "list", made or None, alive, "" if made else "hollow", below)
 
     def _collect(
@@ -344,6 +346,11 @@ class _Walk:
     ) -> bool:
         """Put what a node gives into `made`; whether an expression gave something."""
         match node:
+            case Items():
+                found = self._list(node)
+                made += found.value or []
+                below.append((None, found))
+                return found.alive
             case Each():
                 items = self._items_of(node)
                 inner: list[tuple[str | int | None, Outcome]] = []

@@ -92,10 +92,14 @@ class Struct:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """What stands in an element that repeats."""
+    """What stands in an element that repeats; inside another one, what stands in a slice of it.
+
+    most  how many a profile allows, where more can be made of some record
+    """
 
     rule: Rule
     nodes: tuple[Node, ...]
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,3 +259,17 @@ def is_paired(node: Node) -> bool:
         case Let(body=body) | If(body=body) | Each(body=body):
             return is_paired(body)
     return False
+
+
+def most_of(node: Node) -> int | None:
+    """How many values a node of a list can become; None for any number."""
+    match node:
+        case Each() | Leaf(many=True):
+            return None
+        case Items(nodes=nodes, most=most):
+            counts = [most_of(child) for child in nodes]
+            whole = None if None in counts else sum(one for one in counts if one is not None)
+            return whole if most is None else most if whole is None else min(most, whole)
+        case Let(body=body) | If(body=body):
+            return most_of(body)
+    return 1

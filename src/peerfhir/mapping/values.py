@@ -31,6 +31,13 @@ def filled(values: list[Any]) -> list[Any]:
     return [one for one in values if one != ""]
 
 
+def at_most(values: list[Any] | None, most: int) -> list[Any] | None:
+    """The same list. Raises EvaluationProblem PM724 where it has more values than the profile allows."""
+    if values is not None and len(values) > most:
+        raise EvaluationProblem("PM724", f"{len(values)} values are made, and the profile allows {most}")
+    return values
+
+
 def some(values: list[Any]) -> list[Any] | None:
     """A fresh list, or None for an empty one."""
     return list(values) if values else None
@@ -84,6 +91,6 @@ def field_checker(field: Field) -> Callable[[Any], Any]:
 
 
 RUNTIME: Mapping[str, Any] = {
-    "g_text": text, "g_escaped": escaped, "g_filled": filled, "g_some": some, "g_each": each, "g_wrapped": wrapped,
-    "g_copied": copied, "g_full_url": identity.full_url, "g_searched": identity.searched,
+    "g_at_most": at_most, "g_text": text, "g_escaped": escaped, "g_filled": filled, "g_some": some, "g_each": each,
+    "g_wrapped": wrapped, "g_copied": copied, "g_full_url": identity.full_url, "g_searched": identity.searched,
 }  # fmt: skip
