@@ -132,9 +132,9 @@ def _judge(config: Path, packages: list[Path]) -> Judge:
 
 @contextmanager
 def _progress(paths: list[Path]) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error where a terminal is there to show it and the input is long."""
+    """A bar on standard error where a terminal is there to show it, unless input is short or results stand there."""
     total = sum(path.stat().st_size for path in paths)
-    if total < _LONG_BYTES or not sys.stderr.isatty():
+    if total < _LONG_BYTES or not sys.stderr.isatty() or sys.stdout.isatty():
         yield lambda _: None
         return
     from rich.console import Console
