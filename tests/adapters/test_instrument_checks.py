@@ -114,6 +114,7 @@ CASES: dict[str, list[tuple[str, str, str, str, str]]] = {
         ("error", FORM, LEAD, LEAD + ' "enableWhen": [{§"question": "/44250-8", "operator": "exists", "answerBoolean": true}],',
          "did you mean"),
         ("error", FORM, SHIPPED, total(SUM.replace("/44261-6", "/44261-7")), "did you mean '/44261-6'"),
+        ("error", FORM, "\"expression\": \"'/44250-9' |", "§\"expression\": \"'/44250-8' |", "did you mean '/44260-8'"),
     ],
     "PM603": [("error", FORM, SHIPPED, total("item.first().answer.exists()"), "holds")],
     "PM604": [("error", FORM, FIRST, '§"answerOption": [\n        {\n', "itemWeight")],
