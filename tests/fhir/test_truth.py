@@ -32,12 +32,6 @@ NAMES = sorted(
        "instantiates-canonical", "group-or-identifier", "relatesto", "relation", "event", "facility", "setting"}
 )  # fmt: skip
 VALUES = {"token": "a|b", "reference": "Patient/x", "date": "2026", "string": "x", "uri": "urn:x", "quantity": "5"}
-# What a server has to offer by the guides and is left out here, with the reason.
-LEFT_OUT = {
-    ("Group", "characteristic-value"): "composite; SHOULD; no cohort is served by value",
-    ("Observation", "code-value-concept"): "composite; MAY",
-    ("Questionnaire", "context-type-value"): "composite; SHOULD; forms are asked for by url",
-}
 
 
 @pytest.fixture(scope="module")
@@ -199,37 +193,6 @@ def test_a_condition_is_honoured_exactly_where_it_is_stated(server: Server, stat
         assert one["conditionalDelete"] == "not-supported"
         assert server.ask("DELETE", f"{one['type']}?_id=x").status == 405
         assert one["updateCreate"] is False
-
-
-def _required(statement: Json) -> list[tuple[str, str]]:
-    """(type, parameter) of what a guide's statement lists, for the types served here."""
-    found = []
-    for rest in statement["rest"]:
-        for one in rest.get("resource", ()):
-            found += [(one["type"], each["name"]) for each in one.get("searchParam", ()) if one["type"] in PARAMETERS]
-    return found
-
-
-def test_every_parameter_that_gravity_and_us_core_list_is_served_or_named_with_its_reason() -> None:
-    root = folder("fhir-packages")
-    stated = _resources(build("PeerFHIR"))
-    served = {(kind, each["name"]) for kind, one in stated.items() for each in one["searchParam"]}
-    wanted: set[tuple[str, str]] = set()
-    for path in (
-        *root.glob("gravity-sdohcc/CapabilityStatement-*.json"),
-        *root.glob("us-core-*/definitions/CapabilityStatement-*server.json"),
-    ):
-        wanted |= set(_required(load(path)))
-    for path in (
-        *root.glob("gravity-sdohcc/SearchParameter-*.json"),
-        *root.glob("us-core-*/definitions/SearchParameter-*.json"),
-    ):
-        one = load(path)
-        wanted |= {(kind, one["code"]) for kind in one["base"] if kind in PARAMETERS}
-    missing = wanted - served
-    print(f"{len(wanted)} parameters are listed, {len(missing)} are left out")
-    assert missing == set(LEFT_OUT)
-    assert len(wanted) > 120
 
 
 def test_every_include_that_gravity_and_us_core_list_is_served() -> None:

@@ -33,11 +33,12 @@ def resource(kind: str, number: int, rng: random.Random) -> dict[str, Any]:
         if (at + number) % 5 and parameter.kind != "quantity":
             continue
         for path in parameter.paths[:1]:
-            _put(made, path, _value(parameter.kind, number, rng))
+            put_in(made, path, _value(parameter.kind, number, rng))
     return made
 
 
-def _put(node: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+def put_in(node: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    """Set a value at a path of a search parameter, unless something stands there."""
     for at, step in enumerate(path[:-1]):
         if step.startswith("http"):
             node["url"] = step
