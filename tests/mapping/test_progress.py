@@ -41,9 +41,12 @@ def test_what_is_written_to_a_file_has_no_bar_in_it_and_failed_records_are_told_
     assert len((tmp_path / "out.ndjson").read_text("utf-8").splitlines()) == LONG
 
 
-def test_there_is_none_on_short_input_or_without_a_terminal(tmp_path: Path) -> None:
+def test_there_is_none_on_short_input_among_results_or_without_a_terminal(tmp_path: Path) -> None:
     shown = at_terminal(*WORDS, long(tmp_path, 3), folder=tmp_path)
     assert (shown.code, shown.terminal) == (0, "")
     (tmp_path / "other").mkdir()
     done = run(tmp_path / "other", *WORDS, long(tmp_path / "other", LONG))
     assert (done.returncode, done.stderr) == (0, "")
+    shown = at_terminal(*WORDS, "long.csv", folder=tmp_path / "other", both=True)
+    assert shown.terminal.startswith('{"resourceType":"Bundle"')
+    assert "\x1b" not in shown.terminal

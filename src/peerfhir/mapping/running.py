@@ -49,6 +49,7 @@ class Running:
         self._name = path.name if path is not None else "standard input"
         self.good = 0
         self.bad = 0
+        self._at_screen = False  # results stand on the terminal: a bar would stand among them
         self.broken = False  # a fault of the engine itself, PM790
 
     def into(self, target: Path | None, aside: Path | None, say: Say, warn: Say) -> int:
@@ -56,6 +57,7 @@ class Running:
 
         aside  a CSV of every reason why a record failed; without it they are told to `warn`
         """
+        self._at_screen = target is None and sys.stdout.isatty()
         with _sheet(aside) as sheet:
             if target is None:
                 self._write(say, sheet, warn)
@@ -88,7 +90,7 @@ class Running:
         say("]")
 
     def _values(self, sheet: Any, warn: Say) -> Generator[Json]:
-        with _stream(self._path) as stream, _bar(self._path) as seen:
+        with _stream(self._path) as stream, _bar(None if self._at_screen else self._path) as seen:
             found = outcomes(self._opened, stream, self._now)  # held, so that the stream is closed before its readers
             for at, outcome in enumerate(found, start=1):
                 seen(at)
