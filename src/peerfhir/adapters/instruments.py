@@ -35,7 +35,8 @@ def load_instruments(folder: Path, *, judged: bool = True) -> Mapping[str, Instr
 def examined(folder: Path, *, judged: bool = True) -> tuple[Mapping[str, Instrument], Problems]:
     """The instruments without errors, and what is wrong with any; never raises for what stands in the files.
 
-    judged  each questionnaire is held to every rule of R4, which takes 0.1 s once; else to its structure alone
+    judged  each questionnaire is held to every rule of R4, which takes 0.1 s once, and its expression to our score;
+            else to its structure alone
     """
     loaded: dict[str, Instrument] = {}
     problems = Problems()
@@ -74,14 +75,15 @@ def look(
         problems = Problems()
         file = instrument_file.read(path / "instrument.yaml", problems)
         written = instrument_form.read(path / "questionnaire.json", problems, judged=judged)
-        made = _made(path, file, written, problems, tried=tried) if file and written else None
+        made = _made(path, file, written, problems, judged=judged, tried=tried) if file and written else None
         licence = file.entry["licence"]["klass"] if file else ""
         yield Shelved(path, made, tuple(problems.every), licence)
 
 
 def _made(
-    path: Path, file: instrument_file.File, written: instrument_form.Written, problems: Problems, *, tried: bool
-) -> Instrument | None:
+    path: Path, file: instrument_file.File, written: instrument_form.Written, problems: Problems, *, judged: bool,
+    tried: bool,
+) -> Instrument | None:  # fmt: skip
     before = len(problems.errors)
     instrument_rules.check_alike(file, written, path.name)
     items, notices = instrument_form.questions(written, file.entry["items"])
@@ -110,7 +112,7 @@ def _made(
         change=change,
         schedule=schedule,
     )
-    instrument_expressions.check_expressions(written, made)
+    instrument_expressions.check_expressions(written, made, compared=judged)
     if tried:
         instrument_examples.check(path / "examples", made, problems)
     return made if len(problems.errors) == before else None
