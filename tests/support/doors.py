@@ -39,6 +39,13 @@ class NoMappings:
     def sha256(self, mapping_id: str) -> str:
         return "0" * 64
 
+    @property
+    def now(self) -> NoMappings:
+        return self
+
+    def active(self) -> tuple[Loaded, ...]:
+        return ()
+
     def get(self, mapping_id: str, overlay: str | None = None) -> Loaded:
         raise MappingFailed(f"There is no mapping '{mapping_id}'.")
 

@@ -55,7 +55,7 @@ def create_fhir(own: Parts) -> Blueprint:
     api = Rest(desk.open, desk.capability, admit=desk.admit, offered=Offered(_offers()))
     mounted = rest.mount("fhir", "/fhir", api, lambda: door.caller(request), base=f"{own.settings.base_url}/fhir",
                          origins=own.settings.cors_origins)  # fmt: skip
-    return transforms.add(mounted, own)
+    return transforms.add(mounted, own, desk.stored)
 
 
 class _Desk:
@@ -81,6 +81,12 @@ class _Desk:
         if session.disclosed:
             # before the answer leaves: what cannot be accounted for is not disclosed
             self._note(caller, [("disclose", what, who) for what, who in sorted(session.disclosed.items())], "ok")
+
+    def stored(self, resource_type: str, resource_id: str) -> Json:
+        """A resource that the caller of this request may read."""
+        with self.open(Call("GET", f"{resource_type}/{resource_id}", caller=g.fhir_caller), False) as session:
+            session.may("read", resource_type)
+            return session.store.read(resource_type, resource_id).resource
 
     def capability(self) -> Json:
         """Our CapabilityStatement, made once."""

@@ -21,11 +21,19 @@ if TYPE_CHECKING:
 EXTENSION = "peerfhir"
 
 
+class Active(Protocol):
+    """The mappings of one moment: those that are used for delivery."""
+
+    def active(self) -> tuple[Loaded, ...]: ...
+
+
 class MappingsKnown(Protocol):
     """The mappings that were loaded: /readyz and the admin API name them, $transform and $translate use them."""
 
     def ids(self) -> tuple[str, ...]: ...
     def sha256(self, mapping_id: str) -> str: ...
+    @property
+    def now(self) -> Active: ...
     def get(self, mapping_id: str, overlay: str | None = None) -> Loaded: ...
 
 

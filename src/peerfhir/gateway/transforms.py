@@ -2,73 +2,79 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
-from io import BytesIO
-from itertools import islice
-from typing import Any
+from functools import partial
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, g, request
 
 from peerfhir.access import scopes
 from peerfhir.access.callers import Caller
-from peerfhir.errors import BadRequest, Fault, Forbidden, InvalidResource, MethodNotAllowed, NotFound
+from peerfhir.errors import BadRequest, Fault, Forbidden, MethodNotAllowed, NotFound
 from peerfhir.fhir import preferences
-from peerfhir.fhir.issues import Finding
 from peerfhir.fhir.preferences import FHIR_JSON
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.rest import Reply
 from peerfhir.fhir.writer import write
-from peerfhir.gateway import body, cors, door, translations
+from peerfhir.gateway import body, cors, door, extraction, map_search, translations
 from peerfhir.gateway.answer import fault_response, reply
 from peerfhir.gateway.asked import Asked
+from peerfhir.gateway.mapped import mapped
 from peerfhir.gateway.parts import Parts
 from peerfhir.gateway.rest import headers_of
-from peerfhir.mapping.aside import Made, Refused
-from peerfhir.mapping.inputs import outcomes, output
-from peerfhir.mapping.run import RecordFailed
+from peerfhir.mapping import logical_model
 from peerfhir.mapping.shelf import Opened
 from peerfhir.mapping.structure_map import structure_map
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_MEDIA = {
-    "csv": frozenset({"text/csv"}),
-    "json": frozenset({"application/json"}),
-    "ndjson": frozenset({"application/x-ndjson", "application/ndjson"}),
-    "form": frozenset({"application/x-www-form-urlencoded"}),
-}
 _DEFINED = "http://hl7.org/fhir/OperationDefinition"
+Stored = Callable[[str, str], Json]
 
 
-def add(blueprint: Blueprint, own: Parts) -> Blueprint:
-    """The routes of both operations, and reading one map, on the blueprint of /fhir."""
-    served = _Served(own)
+def add(blueprint: Blueprint, own: Parts, stored: Stored) -> Blueprint:
+    """The routes of the operations, and reading and searching maps, on the blueprint of /fhir.
+
+    stored  gives a resource that the caller of this request may read; raises NotFound, Gone, Forbidden
+    """
+    served = _Served(own, stored)
     for kind, name, view, methods in (
         ("StructureMap", "transform", served.transform, ("POST",)),
         ("ConceptMap", "translate", served.translate, ("GET", "HEAD", "POST")),
+        (extraction.KIND, "extract", served.extract, ("GET", "HEAD", "POST")),
     ):
         serve = _guarded(own, kind, view, methods)
         blueprint.add_url_rule(f"/{kind}/${name}", name, serve, methods=_METHODS)
         blueprint.add_url_rule(f"/{kind}/<map_id>/${name}", f"{name}_one", serve, methods=_METHODS)
     for kind, read in (("StructureMap", served.structure_map), ("ConceptMap", served.concept_map)):
         blueprint.add_url_rule(f"/{kind}/<map_id>", kind, _guarded(own, kind, read, ("GET", "HEAD")), methods=_METHODS)
+        search = _guarded(own, kind, partial(served.search, kind), ("GET", "HEAD"), "search-type")
+        blueprint.add_url_rule(f"/{kind}", f"{kind}_search", search, methods=_METHODS)
+        asked = _guarded(own, kind, partial(served.asked, kind), ("POST",), "search-type")
+        blueprint.add_url_rule(f"/{kind}/_search", f"{kind}_asked", asked, methods=_METHODS)
     return blueprint
 
 
 def stated(statement: Json) -> Json:
     """A CapabilityStatement with what is served here."""
     more = [
-        {"type": kind, "interaction": [{"code": "read"}],
+        {"type": kind, "interaction": [{"code": "read"}, {"code": "search-type"}], "searchParam": map_search.stated(),
          "operation": [{"name": name, "definition": f"{_DEFINED}/{kind}-{name}"}]}
         for kind, name in (("ConceptMap", "translate"), ("StructureMap", "transform"))
     ]  # fmt: skip
     rest, *others = statement["rest"]
-    resources = sorted([*rest["resource"], *more], key=lambda one: str(one["type"]))
+    own = [_extracting(one) if one["type"] == extraction.KIND else one for one in rest["resource"]]
+    resources = sorted([*own, *more], key=lambda one: str(one["type"]))
     return {**statement, "rest": [{**rest, "resource": resources}, *others]}
 
 
-def _guarded(own: Parts, kind: str, view: Callable[[str], Json], methods: tuple[str, ...]) -> Callable[..., Response]:
+def _extracting(stated: Json) -> Json:
+    operation = {"name": "extract", "definition": extraction.DEFINED}
+    return {**stated, "operation": [*stated.get("operation", []), operation]}
+
+
+def _guarded(
+    own: Parts, kind: str, view: Callable[[str], Json], methods: tuple[str, ...], interaction: str = "read"
+) -> Callable[..., Response]:
     """Caller and scope before any byte of a body; every refusal is an OperationOutcome."""
     origins = own.settings.cors_origins
     allow = ", ".join([*methods, "OPTIONS"])
@@ -79,7 +85,7 @@ def _guarded(own: Parts, kind: str, view: Callable[[str], Json], methods: tuple[
         try:
             caller = door.caller(request)
             g.fhir_caller = caller
-            _check_scope(own, caller, kind)
+            _check_scope(own, caller, kind, interaction)
             preferences.check_acceptable(headers_of(request), _query())
             if request.method not in methods:
                 refused = fault_response(MethodNotAllowed(), request)
@@ -93,9 +99,9 @@ def _guarded(own: Parts, kind: str, view: Callable[[str], Json], methods: tuple[
     return serve
 
 
-def _check_scope(own: Parts, caller: Caller, kind: str) -> None:
+def _check_scope(own: Parts, caller: Caller, kind: str, interaction: str) -> None:
     """Raises Forbidden, with its mark in the audit, unless the token may read maps of this kind."""
-    if scopes.allows(caller.scopes, "read", kind):
+    if scopes.allows(caller.scopes, interaction, kind):
         return
     with own.office.work(caller.actor(), execution_id=g.execution_id) as work:
         work.audit("deny", kind, None, "denied")
@@ -109,8 +115,9 @@ def _query() -> str:
 class _Served:
     """The mappings and code maps that were loaded, under the names that FHIR knows them by."""
 
-    def __init__(self, own: Parts) -> None:
+    def __init__(self, own: Parts, stored: Stored) -> None:
         self._own = own
+        self._stored = stored
         self._canonical = own.settings.canonical
         self._base = f"{own.settings.base_url}/fhir"
 
@@ -126,14 +133,56 @@ class _Served:
         opened = self._structure(map_id, asked.text("source"))
         if not isinstance(content, dict):
             raise BadRequest("What is to be mapped is not there.", place="Parameters.parameter")
-        return self._mapped(opened, content)
+        return mapped(opened, content, self._own.clock.now())
 
     def structure_map(self, map_id: str) -> Json:
         """A mapping as a StructureMap, which says itself what of the mapping it cannot say."""
         opened = self._structure(map_id, "")
         made, gaps = structure_map(opened, self._canonical)
-        told = {"description": "Without what a StructureMap cannot say:\n" + "\n".join(gaps)} if gaps else {}
-        return {**made, "id": map_id, "url": f"{self._canonical}/StructureMap/{map_id}", **told}
+        if gaps:
+            made["description"] = "\n".join(["Without what a StructureMap cannot say:", *gaps])
+        return made
+
+    def search(self, kind: str, map_id: str) -> Json:
+        """The maps of a kind that fit a query. Source: R4, http.html, search."""
+        return map_search.searchset(kind, self._rows(kind), _query(), self._base)
+
+    def asked(self, kind: str, map_id: str) -> Json:
+        """The same, by a form."""
+        form = body.read_form(request) if body.is_form(request) or request.content_length else {}
+        sent = urlencode([(name, value) for name, values in form.items() for value in values])
+        return map_search.searchset(kind, self._rows(kind), "&".join(filter(None, (_query(), sent))), self._base)
+
+    def _rows(self, kind: str) -> list[map_search.Row]:
+        known = self._own.mappings
+        if kind == "ConceptMap":
+            found = [
+                map_search.Row(one.id, one.url, one.version, one.name, one.status, one.resource)
+                for one in translations.every(known, self._canonical)
+            ]
+            return sorted(found, key=lambda row: row.id)
+        found = []
+        for one in map(translations.of_loaded, known.now.active()):
+            own, document = logical_model.map_id(one), one.document
+            url, name = f"{self._canonical}/StructureMap/{own}", logical_model.model_name(one)
+            make = partial(self.structure_map, own)
+            found.append(map_search.Row(own, url, document.version, name, document.status, make))
+        return sorted(found, key=lambda row: row.id)
+
+    # -- QuestionnaireResponse
+
+    def extract(self, response_id: str) -> Json:
+        """The Observations of a response, sent or stored. Source: SDC, QuestionnaireResponse-extract."""
+        forms = extraction.forms_of(self._own.mappings)
+        asked = Asked(("questionnaire-response",), ("questionnaire",)).query(_query())
+        sent = body.read_json(request)[0] if request.method == "POST" and request.content_length else None
+        if isinstance(sent, dict) and sent.get("resourceType") == "Parameters":
+            sent = asked.parameters(sent).object("questionnaire-response")
+        if response_id:
+            if sent is not None:
+                raise BadRequest("The address and the body name two responses.")
+            return extraction.extracted(self._stored(extraction.KIND, response_id), forms)
+        return extraction.extracted(sent, forms)
 
     def _structure(self, map_id: str, source: str) -> Opened:
         """A mapping by its id, `<id>` or `<id>.<overlay>`, or by a canonical. Raises NotFound, BadRequest."""
@@ -151,29 +200,6 @@ class _Served:
             raise NotFound("There is no such StructureMap here.")
         return found
 
-    def _mapped(self, opened: Opened, content: dict[str, Any]) -> Json:
-        now = self._own.clock.now()
-        if content.get("resourceType") == "Binary" and opened.checked.source.type != "Binary":
-            found = list(islice(outcomes(opened, BytesIO(_data(opened, content)), now), 2))
-            if len(found) != 1:
-                raise _unprocessed("one record is mapped at a time", opened)
-            outcome = found[0]
-            if isinstance(outcome, Refused):
-                raise InvalidResource(
-                    tuple(_finding(str(one).partition("\n")[0].replace(": error ", ": ")) for one in outcome.problems)
-                )
-            return _returned(outcome)
-        if opened.checked.source.format not in ("fhir", "json", "ndjson"):
-            raise _unprocessed("records of this mapping are sent in a Binary", opened)
-        try:
-            return _returned(Made("", opened.program.run(content, now=now), None))
-        except RecordFailed as failed:
-            findings = (
-                _finding(f"{one.code}: " + (f"{one.address}: " if one.address else "") + one.what)
-                for one in failed.problems
-            )
-            raise InvalidResource(tuple(findings)) from None
-
     # -- ConceptMap
 
     def translate(self, map_id: str) -> Json:
@@ -190,31 +216,3 @@ class _Served:
     def concept_map(self, map_id: str) -> Json:
         """A code map as a ConceptMap."""
         return translations.by_id(self._own.mappings, map_id, self._canonical).resource()
-
-
-def _data(opened: Opened, binary: dict[str, Any]) -> bytes:
-    """The bytes of a Binary. Raises BadRequest; InvalidResource when it is not of the mapping's format."""
-    kind = str(binary.get("contentType", "")).partition(";")[0].strip().lower()
-    if kind not in _MEDIA.get(opened.checked.source.format, frozenset()):
-        raise _unprocessed("the contentType is not the format of this mapping's records", opened)
-    try:
-        return base64.b64decode(binary.get("data") or "", validate=True)
-    except (binascii.Error, TypeError, ValueError):
-        raise BadRequest("The data are not base64.", place="Binary.data") from None
-
-
-def _returned(made: Made) -> Json:
-    """The one parameter of the answer: the resource itself; a record that is no resource lies in a Binary."""
-    value = output(made.result)
-    if isinstance(value, dict) and "resourceType" in value:
-        return value
-    data = base64.b64encode(write(value)).decode()
-    return {"resourceType": "Binary", "contentType": "application/json", "data": data}
-
-
-def _unprocessed(what: str, opened: Opened) -> InvalidResource:
-    return InvalidResource((_finding(f"{what} (format {opened.checked.source.format})"),))
-
-
-def _finding(text: str) -> Finding:
-    return Finding("error", "processing", "", text)

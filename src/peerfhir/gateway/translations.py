@@ -11,8 +11,10 @@ from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.fhir.reader import Json
 from peerfhir.gateway.asked import Asked
 from peerfhir.gateway.parts import MappingsKnown
+from peerfhir.mapping.catalogue import Loaded
 from peerfhir.mapping.code_map import CodeMap, Target
 from peerfhir.mapping.concept_map_export import concept_map, local_system
+from peerfhir.mapping.logical_model import map_id
 from peerfhir.mapping.shelf import Opened
 
 _KNOWN = (
@@ -55,6 +57,11 @@ def opened(mappings: MappingsKnown, name: str) -> Opened | None:
     # an overlay that is turned on for every caller is not what its plain id names
     if (loaded.overlay or "") != overlay:
         return None
+    return of_loaded(loaded)
+
+
+def of_loaded(loaded: Loaded) -> Opened:
+    """A loaded mapping as exports take it."""
     return Opened(loaded, Path(), loaded.document.mark.path)
 
 
@@ -66,6 +73,18 @@ class Named:
     url: str
     mapping: Opened
     table: CodeMap
+
+    @property
+    def version(self) -> str:
+        return self.mapping.document.version
+
+    @property
+    def status(self) -> str:
+        return self.mapping.document.status
+
+    @property
+    def name(self) -> str:
+        return str(self.resource()["name"])
 
     def resource(self) -> Json:
         """As a ConceptMap."""
@@ -111,33 +130,33 @@ class Named:
                 yield {"equivalence": _back(target), "concept": concept}
 
 
-def find(mappings: MappingsKnown, map_id: str, asked: Asked, bases: Sequence[str]) -> Named:
+def find(mappings: MappingsKnown, wanted: str, asked: Asked, bases: Sequence[str]) -> Named:
     """The code map of an address or of `url`. Raises NotFound, BadRequest."""
     url, version = asked.text("url"), asked.text("conceptMapVersion")
     if url:
         url, _, said = url.partition("|")
         version = version or said
         named = id_of(url, "ConceptMap", bases)
-        if map_id and named != map_id:
+        if wanted and named != wanted:
             raise BadRequest("The address and the url name two maps.", place="url")
-        map_id = named
-    elif not map_id:
+        wanted = named
+    elif not wanted:
         raise BadRequest("Say which map: url is the canonical of a ConceptMap.", place="url")
-    found = by_id(mappings, map_id, bases[0])
+    found = by_id(mappings, wanted, bases[0])
     if version and found.mapping.document.version != version:
         raise NotFound("There is no such ConceptMap here.")
     return found
 
 
-def by_id(mappings: MappingsKnown, map_id: str, canonical: str) -> Named:
+def by_id(mappings: MappingsKnown, wanted: str, canonical: str) -> Named:
     """The code map of an id. Both halves of an id may hold hyphens: every way to cut it is tried. Raises NotFound."""
-    at = map_id.find("-")
+    at = wanted.find("-")
     while at > 0:
-        mapping = opened(mappings, map_id[:at])
-        table = mapping.checked.scope.tables.get(map_id[at + 1 :]) if mapping is not None else None
+        mapping = opened(mappings, wanted[:at])
+        table = mapping.checked.scope.tables.get(wanted[at + 1 :]) if mapping is not None else None
         if mapping is not None and isinstance(table, CodeMap):
-            return Named(map_id, f"{canonical}/ConceptMap/{map_id}", mapping, table)
-        at = map_id.find("-", at + 1)
+            return Named(wanted, f"{canonical}/ConceptMap/{wanted}", mapping, table)
+        at = wanted.find("-", at + 1)
     raise NotFound("There is no such ConceptMap here.")
 
 
@@ -166,3 +185,12 @@ def _match(one: dict[str, Json]) -> Json:
     part: list[Json] = [{"name": "equivalence", "valueCode": one["equivalence"]}]
     part += [{"name": "concept", "valueCoding": one["concept"]}] if one["concept"] else []
     return {"name": "match", "part": [*part, {"name": "source", "valueUri": one["source"]}]}
+
+
+def every(mappings: MappingsKnown, canonical: str) -> Iterator[Named]:
+    """Every code map of the active mappings."""
+    for mapping in map(of_loaded, mappings.now.active()):
+        for name, table in mapping.checked.scope.tables.items():
+            if isinstance(table, CodeMap):
+                own = f"{map_id(mapping)}-{name}"
+                yield Named(own, f"{canonical}/ConceptMap/{own}", mapping, table)
