@@ -17,7 +17,7 @@ function judged(resource, profile) {
     if (error.outcome) {
       return error.outcome.issue;
     }
-    if (profile && error.message.startsWith('Unsupported')) {
+    if (profile && /^(Unsupported|Invalid slice start)/.test(error.message)) {
       return [{ severity: 'not-judged', details: { text: error.message } }]; // it cannot read every profile
     }
     throw error;
