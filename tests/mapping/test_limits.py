@@ -14,6 +14,7 @@ from peerfhir.mapping import evaluation, record_query
 from peerfhir.mapping.aside import Mapped, Refused
 from peerfhir.mapping.csv_rows import MAX_CELL
 from peerfhir.mapping.evaluation import MAX_OUTPUT, MAX_RESOURCES
+from peerfhir.mapping.forms import MAX_TEXT
 from peerfhir.mapping.readers import InputRefused
 from peerfhir.mapping.run import Program, RecordFailed
 from tests.mapping.sources import raws
@@ -134,9 +135,9 @@ def test_what_a_record_becomes_is_limited_however_few_texts_it_has(nested: bool,
     fields, value = ("{p: {t: string!}}", "=p.t") if nested else ("{t: string!}", "=t")
     made = program(
         tmp_path, f"{{format: json, fields: {fields}}}",
-        f"  b: {{resourceType: Basic, code: {{text: {value}, coding: {{display: {value}}}}}}}\n",
+        f"  p: {{resourceType: Patient, name: {{given: [{', '.join([value] * 5)}]}}}}\n",
     )  # fmt: skip
-    for size, wanted in ((MAX_OUTPUT // 2 - 100, set[str]()), (MAX_OUTPUT // 2, {"PM750"})):
+    for size, wanted in ((MAX_TEXT - 1_000, set[str]()), (MAX_TEXT, {"PM750"}), (MAX_TEXT + 1, {"PM703"})):
         text = "x" * size
         assert codes(made, {"p": {"t": text}} if nested else {"t": text}) == wanted
 

@@ -45,6 +45,10 @@ def called(kind: str) -> str:
 
 def _parsed(field: Field, raw: Any, is_text: bool) -> Any:
     if field.kind == "string":
+        if isinstance(raw, str) and raw.isspace():
+            raise Unfit("a text is more than blanks")
+        if isinstance(raw, str) and len(raw) > forms.MAX_TEXT:
+            raise Outside(f"the text is longer than {forms.MAX_TEXT} characters")
         return raw if isinstance(raw, str) else None
     if field.kind == "boolean" and type(raw) is not bool and (is_text or field.true != TRUE):
         raw = str(raw) if type(raw) is int else raw

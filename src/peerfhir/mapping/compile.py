@@ -77,6 +77,7 @@ def compiled(checked: Checked, *, careful: bool = False) -> Compiled:
         "g_present": primitives.present,
         "g_extracted": extracted,
         "g_one_of": one_of,
+        "g_written": written,
     }
     code = compile(module, checked.document.mark.path, "exec")
     exec(code, names)  # noqa: S102 - a tree built here from checked syntax, no text
@@ -212,7 +213,10 @@ class _Emitter(Pairs):
         """The expression with what happens to its value on the way: blanks dropped, form checked, wrapped, copied."""
         code = node.code
         if node.blank:
-            code = ours("filled", code) if node.many else ast.BoolOp(ast.Or(), [code, ast.Constant(None)])
+            # a field the reader has looked at, or a record that may hold what it likes
+            read = isinstance(code, ast.Subscript) or node.field is not None
+            one = ast.BoolOp(ast.Or(), [code, ast.Constant(None)]) if read else ours("written", code)
+            code = ours("filled", code) if node.many else one
         checker: Callable[[Any], Any] | None = None
         if node.field is not None:
             checker = values.field_checker(node.field)
@@ -335,6 +339,13 @@ class _Emitter(Pairs):
         else:
             for statement in put:
                 self._do(statement, node.rule)
+
+
+def written(value: Any) -> Any:
+    """A text that an expression made; None for ''. Raises EvaluationProblem PM720 for blanks alone."""
+    if type(value) is str and value.isspace():
+        raise EvaluationProblem("PM720", "a text is more than blanks")
+    return value or None
 
 
 def one_of(made: Mapping[str, Any], keys: tuple[str, ...]) -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 _YEAR = r"(?!0000)[0-9]{4}"
@@ -31,6 +32,8 @@ _FORMS = {
 }
 _DATED = frozenset(("date", "dateTime", "instant"))
 _INTEGERS = {"integer": -(2**31), "positiveInt": 1, "unsignedInt": 0}
+REFERENCE = "reference"  # no primitive: the text in a Reference
+MAX_TEXT = 1024 * 1024  # characters of a string. Source: FHIR R4 datatypes.html#string
 _NOT_BLANK = re.compile(r"\S")
 
 
@@ -47,10 +50,19 @@ def fits(kind: str, value: Any) -> bool:
         return value is True or value is False
     if not isinstance(value, str):
         return False
-    form = _FORMS.get(kind)
+    form = _FORMS.get(kind) if kind != REFERENCE else _reference()
     if form is None:
         return _NOT_BLANK.search(value) is not None
     return form.fullmatch(value) is not None and (kind not in _DATED or is_day(value))
+
+
+@cache
+def _reference() -> re.Pattern[str]:
+    from peerfhir.fhir.definitions import r4
+
+    stored = r"/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?"
+    local = f"(?:{'|'.join(sorted(r4().resources()))})(?:\\?\\S+|{stored})"
+    return re.compile(rf"#\S*|urn:[A-Za-z0-9]+:\S+|https?://[^\s/?#]+(?:/\S*)?|{local}")
 
 
 def form(kind: str) -> Callable[[str], re.Match[str] | None]:

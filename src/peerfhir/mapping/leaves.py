@@ -19,7 +19,7 @@ from peerfhir.mapping.fields import Field
 from peerfhir.mapping.fragments import WHOLE
 from peerfhir.mapping.labels import Labels
 from peerfhir.mapping.privacy import UNTOLD, Policy
-from peerfhir.mapping.problems import Problems, Texts
+from peerfhir.mapping.problems import Problems, Texts, listed
 from peerfhir.mapping.texts import pieces
 from peerfhir.mapping.tree import Const, Leaf, Rule
 
@@ -34,7 +34,6 @@ _INTEGERS = frozenset(["integer", "positiveInt", "unsignedInt"])
 _QUANTITIES = frozenset([
     "Quantity", "Age", "Duration", "Count", "Distance", "SimpleQuantity", "MoneyQuantity",
 ])  # fmt: skip
-_LIMIT_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +177,12 @@ class Leaves:
         self.fits[rule] = static
         complex_type = "copy" in ways or "wrap" in ways
         blank = static.blank and not _TEXTS.isdisjoint(static.kinds)
-        proven = static.sure and ("check" not in ways or static.codes is not None)
+        refers = _refers(slot, place) and not _is_url(found.code)
+        proven = static.sure and ("check" not in ways or static.codes is not None) and not refers
         return Leaf(
             rule, found.code, nullable=static.card != "one" or blank,
             many=static.card == "many", blank=blank,
-            form=None if proven or complex_type else slot.kind,
+            form=None if proven or complex_type else forms.REFERENCE if refers else slot.kind,
             codes=slot.codes if static.codes is None and slot.field is None else None,
             field=slot.field, wrap="wrap" in ways, copy=complex_type, promised=static.promised,
         )  # fmt: skip
@@ -203,8 +203,8 @@ class Leaves:
             self._add(node, "PM232", place, f"'{wrong[0]}' does not have the form of {slot.kind}")
         outside = sorted(codes - slot.codes - {""}) if slot.codes is not None else []
         if outside and slot.codes is not None:
-            shown = ", ".join(outside[:_LIMIT_SHOWN])
-            self._add(node, "PM240", place, f"{shown}: not among the codes allowed here ({_some(slot.codes)})")
+            what = f"{listed(outside)}: not among the codes allowed here ({listed(sorted(slot.codes))})"
+            self._add(node, "PM240", place, what)
 
     def text(self, node: Node, slot: Slot, place: Place) -> Const | Leaf | None:
         """A text with {{expressions}}."""
@@ -230,6 +230,7 @@ class Leaves:
         text_code = _call("g_text", ast.List(codes, ast.Load()))
         nullable = any(part.type.card != "one" or part.type.blank for part in emitted)
         form = slot.kind if slot.kind not in ("string", "markdown", "xhtml") else None
+        form = forms.REFERENCE if _refers(slot, place) else form
         codes_left = slot.codes if slot.field is None else None
         return Leaf(Rule(node.mark, place.address), text_code, nullable, form=form, codes=codes_left, field=slot.field)
 
@@ -309,7 +310,7 @@ class Leaves:
             return None
         if slot.codes is not None and value not in slot.codes:
             hint = nearest(value, slot.codes)
-            what = f"'{value}' is not among the codes allowed here ({_some(slot.codes)})"
+            what = f"'{value}' is not among the codes allowed here ({listed(sorted(slot.codes))})"
             self._add(node, "PM240", place, what, hint)
             return None
         return Const(Rule(node.mark, place.address), value)
@@ -332,6 +333,15 @@ class Leaves:
 
     def _add(self, node: Node, code: str, place: Place, what: str, hint: str = "") -> None:
         self._problems.add(node.mark, code, place.address, what, hint)
+
+
+def _refers(slot: Slot, place: Place) -> bool:
+    """Whether the text in a Reference stands here; no other string of R4 has that name."""
+    return slot.kind == "string" and slot.field is None and place.address.endswith(".reference")
+
+
+def _is_url(code: ast.expr) -> bool:
+    return any(isinstance(one, ast.Name) and one.id == "g_full_url" for one in ast.walk(code))
 
 
 def _call(function: str, argument: ast.expr) -> ast.expr:
@@ -366,8 +376,3 @@ def start_of(node: Node) -> int:
     """The offset at which that expression begins."""
     return 1 if str(node.value).startswith("=") else 0
 
-
-def _some(codes: frozenset[str]) -> str:
-    shown = sorted(codes)[:_LIMIT_SHOWN]
-    rest = len(codes) - len(shown)
-    return ", ".join(shown) + (f" and {rest} more" if rest else "")

@@ -142,7 +142,9 @@ class _Emitter:
             fitting = frozenset(one for one in field.codes if field.kind == "string" or forms.fits("code", one))
             return [f"if {place} not in {self._keep(fitting)}: raise g_Doubt"]
         if field.kind == "string":
-            return is_text
+            blanks = [] if self._source.trim else [f"if {place}.isspace(): raise g_Doubt"]
+            long = f"if len({place}) > {forms.MAX_TEXT}: raise g_Doubt"
+            return [*is_text, *blanks, long]
         if field.kind in ("code", "uri") and is_text == []:
             return [f"if {self._keep(forms.form(field.kind))}({place}) is None: raise g_Doubt"]
         if field.format is not None and is_text == []:

@@ -16,7 +16,7 @@ from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping import primitives, values
 from peerfhir.mapping.answers import extracted
 from peerfhir.mapping.check import Checked
-from peerfhir.mapping.compile import names_of
+from peerfhir.mapping.compile import names_of, written
 from peerfhir.mapping.evaluation import Run as Turns
 from peerfhir.mapping.outcomes import Below, Json, Made, Outcome, Trace
 from peerfhir.mapping.tree import (
@@ -48,9 +48,7 @@ class Tracer:
         self._codes: dict[int, Any] = {}
         self._names = names_of(checked)
 
-    def run(
-        self, typed: Json, now: datetime | None = None, said: list[tuple[str, list[Json]]] | None = None
-    ) -> Trace:
+    def run(self, typed: Json, now: datetime | None = None, said: list[tuple[str, list[Json]]] | None = None) -> Trace:
         """What every rule gives for one typed record.
 
         said    takes the name and the values of each trace() that is reached
@@ -234,7 +232,7 @@ class _Walk:
         found = self._eval(node.code, node.rule)
         given = found if node.many else [found]
         if node.blank:
-            given = [one for one in given if one != ""]
+            given = [one if node.many or node.field is not None else written(one) for one in given if one != ""]
         if node.field is not None:
             given = [values.field_checker(node.field)(one) for one in given]
         elif node.form is not None or node.codes is not None:
