@@ -18,11 +18,13 @@ from peerfhir.operators import Operator
 from peerfhir.pathway.people import Actor, Peer, Person, Tag, Wishes
 from peerfhir.pathway.referral import Referral
 from peerfhir.pathway.vocabulary import Modality, Role, ServiceType, Status, TaskStatus
+from peerfhir.practice.cast import Cast, Stuck
 from peerfhir.practice.moods import MOODS
 from peerfhir.practice.people import MARK
+from peerfhir.practice.scene import Scene
 from peerfhir.practice.stage import NotReady, Stage, free_port
 from peerfhir.practice.visitor import PageRefused, Unanswered
-from peerfhir.practice.walk import Cast, Stuck, Walk
+from peerfhir.practice.walk import walk
 from peerfhir.serving import make_secret
 from peerfhir.wiring import House
 
@@ -129,7 +131,7 @@ class Demonstration:
         self.tell(
             f"{time.monotonic() - started:5.1f} s  gateway {gateway}  hospital {hospital} ({self.mood})  worker running"
         )
-        walk = Walk(
+        scene = Scene(
             Cast(
                 mood=self.mood,
                 gateway=gateway,
@@ -145,13 +147,11 @@ class Demonstration:
             ),
             stage,
             self.tell,
-            verbose=verbose,
             started=started,
         )
-        last = walk.play()
-        self.tell(last)
+        self.tell(walk(scene, verbose=verbose))
         if keep:
-            self._keep(walk, gateway, hospital, stage)
+            self._keep(scene, gateway, hospital, stage)
         return 0
 
     # -- the stage -------------------------------------------------------------------------------------------
@@ -254,14 +254,14 @@ class Demonstration:
 
     # -- afterwards ------------------------------------------------------------------------------------------
 
-    def _keep(self, walk: Walk, gateway: str, hospital: str, stage: Stage) -> None:
+    def _keep(self, scene: Scene, gateway: str, hospital: str, stage: Stage) -> None:
         self.tell("")
         self.tell("Everything stays up until Ctrl-C. Four pages worth opening:")
         self.tell(f"  the chart           {hospital}/charts/p1")
-        login = walk.peer_login
-        self.tell(f"  the peer's phone    {gateway}{walk.person_path}  ({login} / {self.passwords[login]})")
-        self.tell(f"  the person's page   {gateway}{walk.person_link}")
-        trace = walk.referral_path.replace("/referrals/", "/trace/")
+        login = scene.peer_login
+        self.tell(f"  the peer's phone    {gateway}{scene.person_path}  ({login} / {self.passwords[login]})")
+        self.tell(f"  the person's page   {gateway}{scene.person_link}")
+        trace = scene.referral_path.replace("/referrals/", "/trace/")
         self.tell(f"  the trace           {gateway}{trace}  (rosa / {self.passwords['rosa']})")
         with suppress(KeyboardInterrupt):
             while True:

@@ -23,8 +23,9 @@ from sqlalchemy import func, select
 from peerfhir.demonstration import Demonstration
 from peerfhir.pathway.transitions import task_steps
 from peerfhir.pathway.vocabulary import TaskStatus
-from peerfhir.practice import visitor, walk
+from peerfhir.practice import holdings, visitor
 from peerfhir.practice.orders import NotTaken, ProgramClient, as_transaction
+from peerfhir.practice.scene import Scene
 from peerfhir.records.database import open_engine, reading
 from peerfhir.records.schema import (
     attempt,
@@ -62,7 +63,7 @@ def test_the_loop_closes_although_a_process_is_killed_at_twenty_moments(
 ) -> None:
     print(f"seed {SEED}")
     monkeypatch.setattr(visitor, "PATIENCE_SECONDS", 60.0)
-    monkeypatch.setattr(walk, "_PATIENCE_SECONDS", 90)
+    monkeypatch.setattr(Scene, "PATIENCE_SECONDS", 90)
     stages: list[Deadly] = []
     store: list[dict[str, Any]] = []
     queue: list[Queue] = []
@@ -167,7 +168,7 @@ def theirs(store: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def judge_chart(store: list[dict[str, Any]]) -> None:
     """Two meetings and one score, each piece once, each written once."""
     made = theirs(store)
-    assert Counter(one["type"] for one in made) == walk.EXPECTED["open"]
+    assert Counter(one["type"] for one in made) == holdings.EXPECTED["open"]
     numbers = Counter(f"{one['type']} {named['value']}" for one in made for named in one["resource"]["identifier"])
     assert set(numbers.values()) == {1}, "twice"
     assert {one["version"] for one in made} == {1}
