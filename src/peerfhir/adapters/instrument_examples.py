@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 from peerfhir.adapters.questionnaires import forms
@@ -41,10 +42,12 @@ def check(folder: Path, instrument: Instrument, problems: Problems) -> None:
 
 def verdicts(folder: Path, instrument: Instrument) -> Iterator[Verdict]:
     """What each example of the folder gives, by name."""
+    home = folder.parent
+    answering = cache(lambda: Answering(forms(home.parent, {home.name: instrument})[home.name]))
     for path in sorted(folder.glob("*.json")):
         problems = Problems()
         try:
-            _check_one(path, read(path.read_bytes()), instrument, problems)
+            _check_one(path, read(path.read_bytes()), instrument, answering, problems)
         except OSError:
             problems.add(Mark(str(path), 1, 1), "PM618", "", "the example cannot be read")
         except Fault as fault:
@@ -78,7 +81,9 @@ def lacking(folder: Path, instrument: Instrument) -> list[Problem]:
     return [Problem(mark, "PM618", "", f"no example shows {one}", "add one") for one in found]
 
 
-def _check_one(path: Path, example: Json, instrument: Instrument, problems: Problems) -> None:
+def _check_one(
+    path: Path, example: Json, instrument: Instrument, answering: Callable[[], Answering], problems: Problems
+) -> None:
     parts = example if isinstance(example, dict) else {}
     answers, expected = parts.get("answers"), parts.get("expected")
     if not isinstance(answers, dict) or not isinstance(expected, dict) or not _are_texts(answers):
@@ -94,7 +99,7 @@ def _check_one(path: Path, example: Json, instrument: Instrument, problems: Prob
         problems.add(_place(path, ("answers", fault.field or "")), "PM618", "", str(fault))
         return
     if _COUNTED in expected:
-        got[_COUNTED] = _extracted(path.parents[1], instrument, answers)
+        got[_COUNTED] = _extracted(answering(), instrument, answers)
     for name in got:
         wanted = expected.get(name, _ABSENT.get(name))
         if wanted != got[name]:
@@ -113,10 +118,8 @@ def _scored(instrument: Instrument, answers: Mapping[str, str]) -> dict[str, Dec
     }  # fmt: skip
 
 
-def _extracted(home: Path, instrument: Instrument, answers: Mapping[str, str]) -> int:
+def _extracted(answering: Answering, instrument: Instrument, answers: Mapping[str, str]) -> int:
     """How many Observations a mapping with `$extract: observation` makes of the answers."""
-    form = forms(home.parent, {home.name: instrument})[home.name]
-    answering = Answering(form)
     given = [(link_id, (option.code,), "", "") for link_id, option in answered(instrument, answers).items()]
     response = {"status": "completed", "item": answering.items(given) or []}
     return len(answering.observations(response, "urn:uuid:x", seed(instrument.id, "example"), (), "observation"))
