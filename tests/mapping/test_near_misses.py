@@ -260,3 +260,24 @@ def test_a_check_is_raised_at_its_place_and_not_by_its_near_miss(case: Case, tmp
         assert place in [(one["line"], one["column"]) for one in found], found
     near = of(case, tmp_path, case.near)
     assert [one for one in near if one["code"] == case.code] == [], near
+
+
+def test_what_another_document_lacks_is_told_once(tmp_path: Path) -> None:
+    found = told(tmp_path, VISIT.replace("status: finished", "status: ]"), OVERLAY)
+    assert [(one["code"], Path(one["file"]).name) for one in found] == [("PM001", "visit.map.yaml")]
+    path = tmp_path / "mappings" / "shared.library.yaml"
+    told(tmp_path, VISIT, OVERLAY)
+    path.write_text(SHARED.replace("version: 1.2.0", "version: soon"), "utf-8")
+    said = call("check", "--mappings", tmp_path / "mappings", "--format", "json")
+    again = [(one["code"], Path(one["file"]).name, one["line"]) for one in reader.read(said.out.encode())]
+    assert again == [("PM007", "shared.library.yaml", 2), ("PM006", "visit.map.yaml", 5)]
+
+
+def test_a_long_list_of_what_is_allowed_is_cut_and_counted(tmp_path: Path) -> None:
+    found = told(tmp_path, VISIT.replace("valueCodeableConcept: {", "value: {"), OVERLAY)
+    assert [one["message"] for one in found if one["code"] == "PM203"] == [
+        (
+            "'value' is spelled with its type: valueQuantity, valueCodeableConcept, valueString, valueBoolean, "
+            "valueInteger, valueRange, valueRatio, valueSampledData and 3 more"
+        )
+    ]

@@ -10,12 +10,11 @@ from peerfhir.fhir.fhirpath.problems import nearest
 from peerfhir.fhir.fhirpath.types import Static
 from peerfhir.mapping.code_map import CodeMap, CodingShape
 from peerfhir.mapping.invariants import Place
-from peerfhir.mapping.problems import Problems
+from peerfhir.mapping.problems import Problems, listed
 from peerfhir.mapping.tree import Const, Items, Leaf, Node, Rule, Struct
 
 Pair = tuple[str | None, str]
 _PUBLISHED = ("http://hl7.org/fhir/", "http://terminology.hl7.org/")
-_SHOWN = 8
 
 
 class Bound:
@@ -56,11 +55,10 @@ class Bound:
 
     def _tell(self, rule: Rule, code: str, url: str, wrong: list[str]) -> None:
         known = sorted({one for _, codes in bindings()["sets"][url] if codes for one in codes})
-        some = ", ".join(wrong[:_SHOWN]) + (f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else "")
-        allowed = ", ".join(known[:_SHOWN]) + (f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else "")
         extensible = code == "PM242"
         name = url.rpartition("/")[2]
-        what = f"{some}: not in the {'extensible ' if extensible else ''}value set {name} ({allowed})"
+        kind = "extensible value set" if extensible else "value set"
+        what = f"{listed(wrong)}: not in the {kind} {name} ({listed(known)})"
         hint = nearest(wrong[0], known) or ("fine where none of its codes fits" if extensible else "")
         self._problems.add(rule.mark, code, rule.address, what, hint)
 

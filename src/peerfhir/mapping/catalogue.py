@@ -185,7 +185,23 @@ class _Surveyor:
             check_library(document, maps, self.canonical, r4(), problems, lists)
         self.every.extend(problems.every)
 
+    def _broken(self, kind: str) -> set[str]:
+        """The documents of a kind that are there and cannot be read."""
+        names = {Path(label).name.partition(".")[0] for label, its in self.paths.items() if its == kind}
+        return names - (self.libraries.keys() if kind == "library" else self.mappings.keys())
+
+    def _waits(self, *nodes: Node) -> bool:
+        """Whether a document imports a library that cannot be read; then nothing else is said of what it lacks."""
+        broken = self._broken("library")
+        wanted = (one for node in nodes for found in _imports(node) if found.kind == "list" for one in found.value)
+        waits = [one for one in wanted if str(one.value).partition("@")[0] in broken]
+        for one in waits:
+            self.every.add(one.mark, "PM006", "imports", f"the library '{one.value}' has errors of its own")
+        return bool(waits)
+
     def _mapping(self, one: _Opened) -> None:
+        if self._waits(one.node):
+            return
         problems = Problems()
         imports = imported(_imports(one.node), self.libraries, problems)
         node = with_libraries(one.node, imports, problems)
@@ -200,7 +216,10 @@ class _Surveyor:
         base = self.mappings.get(overlay.mapping)
         if base is None:
             mark = overlay.node.key_marks["extends"]
-            self.every.add(mark, "PM401", "", f"there is no mapping '{overlay.mapping}'")
+            if overlay.mapping not in self._broken("mapping"):  # what is wrong with it is told there
+                self.every.add(mark, "PM401", "", f"there is no mapping '{overlay.mapping}'")
+            return
+        if self._waits(base.node, overlay.node):
             return
         imports = imported([*_imports(base.node), *_imports(overlay.node)], self.libraries, problems)
         node = with_libraries(base.node, imports, problems)

@@ -11,6 +11,7 @@ from peerfhir.fhir.fhirpath import functions
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.fhir.fhirpath.types import Card, Static
 from peerfhir.mapping import forms
+from peerfhir.mapping.problems import listed
 
 NO_TARGET = frozenset(("unmatched", "disjoint"))
 EQUIVALENCES = frozenset((
@@ -146,8 +147,8 @@ class CodeMap:
         found = []
         missing = sorted(code for code in given.codes if self._table.get(code, _UNKNOWN) is _UNKNOWN)
         if missing:
-            shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
-            found.append(("PM132", f"code map '{self.name}' has no entry for {shown}", 'add them, or a "*" entry'))
+            what = f"code map '{self.name}' has no entry for {listed(missing)}"
+            found.append(("PM132", what, 'add them, or a "*" entry'))
         unreachable = [code for code in self.entries if code not in given.codes]
         if unreachable and not missing:
             found.append(("PM137", f"entries of code map '{self.name}' can never be reached here", ""))

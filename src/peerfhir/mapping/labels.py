@@ -10,7 +10,7 @@ from peerfhir.config import Node
 from peerfhir.fhir.fhirpath.compile import Emitted
 from peerfhir.mapping.fields import Fields
 from peerfhir.mapping.privacy import UNTOLD, Policy
-from peerfhir.mapping.problems import Problems
+from peerfhir.mapping.problems import Problems, listed
 
 Sensitive = frozenset[tuple[str, str]]  # name of each field and its label, "" where it has none
 
@@ -73,7 +73,7 @@ class Labels:
             if reach.permits(steps, kind):
                 continue
             place = "free text" if reach.mark is None else ".".join(filter(None, steps))
-            what = f"the sensitive field {', '.join(names)} may not stand in {place}"
+            what = f"the sensitive field {listed(names)} may not stand in {place}"
             notes = ((reach.mark, "the privacy policy"),) if reach.mark is not None else ()
             hint = "write a code for it, or leave it out"
             self._problems.add(node.mark, "PM301", address, what, hint, notes=notes)
@@ -90,7 +90,7 @@ class Labels:
         written = {match.group(1) if (match := _CODE.match(text)) else text for text in texts}
         missing = sorted(self.reached() - written)
         if missing:
-            what = f"meta.security is written without {', '.join(missing)}, which reaches this resource"
+            what = f"meta.security is written without {listed(missing)}, which reaches this resource"
             self._problems.add(security.mark, "PM304", f"{address}.meta.security", what, "add it, or leave labels out")
 
 

@@ -19,7 +19,7 @@ from peerfhir.mapping.fields import Field
 from peerfhir.mapping.fragments import WHOLE
 from peerfhir.mapping.labels import Labels
 from peerfhir.mapping.privacy import UNTOLD, Policy
-from peerfhir.mapping.problems import Problems, Texts
+from peerfhir.mapping.problems import Problems, Texts, listed
 from peerfhir.mapping.texts import pieces
 from peerfhir.mapping.tree import Const, Leaf, Rule
 
@@ -34,7 +34,6 @@ _INTEGERS = frozenset(["integer", "positiveInt", "unsignedInt"])
 _QUANTITIES = frozenset([
     "Quantity", "Age", "Duration", "Count", "Distance", "SimpleQuantity", "MoneyQuantity",
 ])  # fmt: skip
-_LIMIT_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +203,8 @@ class Leaves:
             self._add(node, "PM232", place, f"'{wrong[0]}' does not have the form of {slot.kind}")
         outside = sorted(codes - slot.codes - {""}) if slot.codes is not None else []
         if outside and slot.codes is not None:
-            shown = ", ".join(outside[:_LIMIT_SHOWN])
-            self._add(node, "PM240", place, f"{shown}: not among the codes allowed here ({_some(slot.codes)})")
+            what = f"{listed(outside)}: not among the codes allowed here ({listed(sorted(slot.codes))})"
+            self._add(node, "PM240", place, what)
 
     def text(self, node: Node, slot: Slot, place: Place) -> Const | Leaf | None:
         """A text with {{expressions}}."""
@@ -311,7 +310,7 @@ class Leaves:
             return None
         if slot.codes is not None and value not in slot.codes:
             hint = nearest(value, slot.codes)
-            what = f"'{value}' is not among the codes allowed here ({_some(slot.codes)})"
+            what = f"'{value}' is not among the codes allowed here ({listed(sorted(slot.codes))})"
             self._add(node, "PM240", place, what, hint)
             return None
         return Const(Rule(node.mark, place.address), value)
@@ -376,9 +375,3 @@ def bare(node: Node) -> str:
 def start_of(node: Node) -> int:
     """The offset at which that expression begins."""
     return 1 if str(node.value).startswith("=") else 0
-
-
-def _some(codes: frozenset[str]) -> str:
-    shown = sorted(codes)[:_LIMIT_SHOWN]
-    rest = len(codes) - len(shown)
-    return ", ".join(shown) + (f" and {rest} more" if rest else "")

@@ -14,7 +14,7 @@ from peerfhir.mapping.fragments import Fragment
 from peerfhir.mapping.leaves import Leaves, Place, Slot
 from peerfhir.mapping.parameters import Arguments
 from peerfhir.mapping.primitives import ABSENT_REASONS
-from peerfhir.mapping.problems import Problems
+from peerfhir.mapping.problems import Problems, listed
 from peerfhir.mapping.structs import Structs
 from peerfhir.mapping.tree import Const, Each, If, Items, Leaf, Let, Node, Pair, Rule, Struct
 
@@ -143,7 +143,7 @@ class Nodes(Structs):
             return None
         if absent.value not in ABSENT_REASONS:
             what = f"'{absent.value}' does not say why a value is absent"
-            hint = nearest(str(absent.value), ABSENT_REASONS) or f"one of {', '.join(ABSENT_REASONS[:8])}"
+            hint = nearest(str(absent.value), ABSENT_REASONS) or f"one of {listed(ABSENT_REASONS)}"
             self._problems.add(absent.mark, "PM234", place.below("$absent").address, what, hint)
             return None
         return str(absent.value)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from peerfhir.config import Mark, Node
 
 MAX_PER_FILE = 50
+MAX_LISTED = 8
 _UNWRITTEN = Node("scalar", None, Mark("", 1, 1))
 
 # The severities of docs/mapping-guide.md; every code that is not here is an error.
@@ -119,6 +120,13 @@ class Problems:
             (problem for problem in self._found.values() if problem.severity in severities),
             key=lambda problem: (problem.mark.path, problem.mark.line, problem.mark.column, problem.code),
         )
+
+
+def listed(values: Iterable[str]) -> str:
+    """At most eight of them, then how many more there are."""
+    found = list(values)
+    more = len(found) - MAX_LISTED
+    return ", ".join(found[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def messages(problems: Iterable[Problem]) -> tuple[str, ...]:

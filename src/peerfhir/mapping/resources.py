@@ -18,7 +18,7 @@ from peerfhir.mapping.document import NAME, Document
 from peerfhir.mapping.fragments import Fragment
 from peerfhir.mapping.leaves import Leaves, Place, Slot, bare, start_of
 from peerfhir.mapping.nodes import Nodes
-from peerfhir.mapping.problems import Problems
+from peerfhir.mapping.problems import Problems, listed
 from peerfhir.mapping.profiles import Outlines
 from peerfhir.mapping.questions import Questions
 from peerfhir.mapping.requests import Requests
@@ -270,7 +270,7 @@ class Resources:
             self._problems.add(node.mark, "PM264", address, f"there is no resource '{target}'", hint)
             return None
         if slot.targets and head.type not in slot.targets:
-            what = f"a reference to {head.type} is not allowed here ({', '.join(slot.targets)})"
+            what = f"a reference to {head.type} is not allowed here ({listed(slot.targets)})"
             self._problems.add(node.mark, "PM260", address, what)
             return None
         if self._document.bundle == "batch":

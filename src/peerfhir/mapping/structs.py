@@ -14,7 +14,7 @@ from peerfhir.fhir.fhirpath.problems import nearest
 from peerfhir.fhir.snapshot import Node as Outline
 from peerfhir.mapping.directives import Directives
 from peerfhir.mapping.leaves import Leaves, Place, Slot
-from peerfhir.mapping.problems import Problems
+from peerfhir.mapping.problems import Problems, listed
 from peerfhir.mapping.profiles import (
     Asked,
     Filler,
@@ -157,8 +157,7 @@ class Structs(Directives):
                 Slot.of_element(element, slice_of(outline, part)), part, slice_names(outline), mark, here
             )
         if choices := self._definitions.choices(kind, key):
-            names = [one.name for one in choices]
-            shown = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
+            shown = listed(one.name for one in choices)
             self._problems.add(mark, "PM203", here, f"'{key}' is spelled with its type: {shown}")
         else:
             hint = nearest(key, self._definitions.elements(kind))
@@ -217,7 +216,7 @@ class Structs(Directives):
         for choice, names in choices.items():
             if not written & {choice, *names}:
                 what = f"the required element '{choice}[x]' is not mapped"
-                self._problems.add(mark, "PM220", place.address, what, f"write one of {', '.join(names[:8])}")
+                self._problems.add(mark, "PM220", place.address, what, f"write one of {listed(names)}")
         return tuple(needed)
 
     def _keeps(self, yaml: Yaml, place: Place) -> bool:
@@ -249,7 +248,7 @@ class Structs(Directives):
         if match is None:
             return False
         if slot.targets and match.group(1) not in slot.targets:
-            what = f"a reference to {match.group(1)} is not allowed here ({', '.join(slot.targets)})"
+            what = f"a reference to {match.group(1)} is not allowed here ({listed(slot.targets)})"
             self._problems.add(value.mark, "PM262", here, what)
             return False
         if match.group(2) == "?" and self.searches is None:

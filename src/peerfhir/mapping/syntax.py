@@ -34,7 +34,12 @@ def opened(path: Path, text: str, kind: str, problems: Problems, texts: Texts) -
         problems.add(problem.mark, code, "", what, hint)
         return None
     if node.kind != "map":
-        problems.add(node.mark, "PM004", "", f"a {kind} is a map that begins with '{kind}: <id>'")
+        problems.add(
+            node.mark,
+            "PM004",
+            "",
+            f"{'an' if kind == 'overlay' else 'a'} {kind} is a map that begins with '{kind}: <id>'",
+        )
         return None
     before = len(problems.errors)
     _split_values(node, problems)
