@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import bindparam, create_engine, insert, literal_column, select, text
+from sqlalchemy import bindparam, create_engine, delete, insert, literal_column, select, text
 
 from peerfhir.fhir.prepared import Prepared, Sight
 from peerfhir.fhir.tables import fhir_resource, metadata
@@ -63,3 +63,14 @@ def test_a_value_that_is_missing_is_an_error_and_not_a_null(connection):
 def test_a_column_of_no_table_has_its_name_too(connection):
     row = Prepared(select(literal_column("1").label("one"))).first(connection, {})
     assert row.one == 1
+
+
+def test_rows_go_in_by_the_order_of_the_columns_that_was_said(connection):
+    columns = ("id", *_ROW)
+    rows = [(one, *_ROW.values()) for one in ("a", "b")]
+    Prepared(insert(fhir_resource), columns=columns).run_rows(connection, rows)
+    (found, _) = connection.execute(select(_r.id, _r.type, _r.deleted).order_by(_r.id)).all()
+    assert tuple(found) == ("a", "Task", False)
+    gone = Prepared(delete(fhir_resource).where(_r.id == bindparam("id")), columns=("id",))
+    gone.run_rows(connection, [("a",), ("b",), ("c",)])
+    assert connection.execute(select(_r.id)).all() == []

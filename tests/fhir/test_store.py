@@ -75,11 +75,12 @@ def test_a_version_that_moved_meanwhile_is_not_overwritten(shared: Engine) -> No
 def test_a_key_is_claimed_once(shared: Engine) -> None:
     with writing(shared) as connection:
         store = Store(connection, Server(shared).program, CLOCK)
-        assert store.claim_key("Task", "urn:x", "1", "a", "riverside") is None
-        assert store.claim_key("Task", "urn:x", "1", "a", "riverside") is None
-        assert store.claim_key("Task", "urn:x", "1", "b", "riverside") == "a"
-        assert store.claim_key("Task", "urn:x", "1", "b", "lakeside") is None
-        assert store.claim_key("Task", "urn:x", "1", "b", None) is None
+        ours = Key("Task", "urn:x", "1", "riverside")
+        assert store.claims.claim({ours: "a"}) == {}
+        assert store.claims.claim({ours: "a"}) == {}
+        assert store.claims.claim({ours: "b"}) == {ours: "a"}
+        assert store.claims.claim({Key("Task", "urn:x", "1", "lakeside"): "b"}) == {}
+        assert store.claims.claim({Key("Task", "urn:x", "1"): "b"}) == {}
         keys = {Key("Task", "urn:x", str(one), "riverside"): "c" for one in range(3)}
         assert store.claims.claim(keys) == {Key("Task", "urn:x", "1", "riverside"): "a"}
         store.claims.release(keys, "c")
@@ -111,21 +112,17 @@ def test_what_a_caller_may_not_see_is_not_there(shared: Engine) -> None:
         assert mine.missing(["Patient/p0", "Patient/p1"]) == {"Patient/p1"}
         assert [row.id for row in mine.search("Patient").rows] == ["p0"]
         assert mine.search("Patient", "_count=0").total == 1
-        assert mine.find_by_identifier("Patient", "urn:mrn", "1") is None
         key = Key("Patient", "urn:mrn", "1")
         assert mine.identified([key]) == {key: []}
         assert everything.identified([key]) == {key: ["p1"]}
 
 
-def test_an_identifier_finds_its_resource_of_one_sender_or_of_any(shared: Engine) -> None:
+def test_an_identifier_finds_its_resource_by_system_and_type(shared: Engine) -> None:
     with writing(shared) as connection:
         store = Store(connection, Server(shared).program, CLOCK)
         store.create(patient(), Labels(source="riverside"), id="p1")
-        assert store.find_by_identifier("Patient", "urn:mrn", "1") == "p1"
-        assert store.find_by_identifier("Patient", "urn:mrn", "1", "riverside") == "p1"
-        assert store.find_by_identifier("Patient", "urn:mrn", "1", "lakeside") is None
-        assert store.find_by_identifier("Patient", "urn:other", "1") is None
-        assert store.find_by_identifier("Organization", "urn:mrn", "1") is None
+        asked = [Key("Patient", "urn:mrn", "1"), Key("Patient", "urn:other", "1"), Key("Organization", "urn:mrn", "1")]
+        assert store.identified(asked) == dict(zip(asked, (["p1"], [], []), strict=True))
 
 
 def test_nothing_is_asked_for_nothing(shared: Engine) -> None:

@@ -29,7 +29,7 @@ MOVE = Prepared(
     .values(person_id=bindparam("who"), share_class=bindparam("cls"))
     .values(keys=bindparam("sorted"), deleted=bindparam("gone"))
 )
-IDENTIFIED = select(_r.type, _r.id, _t.system, _t.code).select_from(
+_IDENTIFIED = select(_r.type, _r.id, _t.system, _t.code).select_from(
     fhir_token.join(fhir_resource, and_(_r.program_id == _t.program_id, _r.type == _t.type, _r.id == _t.id, ALIVE))
 )
 # Two plain lists, because both databases index those; whoever asks drops the surplus.
@@ -41,7 +41,7 @@ MANY = Seen(*(CURRENT.where(these) for these in _AMONG))
 PRESENT = Seen(*(select(_r.type, _r.id).where(these, ALIVE) for these in _AMONG))
 ALL_IDENTIFIED = Seen(
     *(
-        IDENTIFIED.where(_t.program_id == bindparam("p"), types, _t.param == "identifier", codes)
+        _IDENTIFIED.where(_t.program_id == bindparam("p"), types, _t.param == "identifier", codes)
         for types, codes in zip(among(_t.type, "types"), among(_t.code, "codes"), strict=True)
     )
 )

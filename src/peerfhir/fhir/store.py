@@ -174,17 +174,6 @@ class Store:
         ).limit(1)
         return self.connection.execute(self._visible(query)).first() is not None
 
-    def find_by_identifier(self, resource_type: str, system: str, value: str, source: str | None = None) -> str | None:
-        """The id of a visible resource with this identifier (from this sender, when one is named), or None."""
-        query = sql.IDENTIFIED.where(
-            _t.program_id == self.program_id, _t.type == resource_type, _t.param == "identifier",
-            _t.code == key_of(value), _t.system == key_of(system),
-        )  # fmt: skip
-        if source is not None:
-            query = query.where(_r.source == source)
-        row = self.connection.execute(self._visible(query).order_by(_r.id).limit(1)).first()
-        return None if row is None else str(row.id)
-
     def identified(self, keys: Iterable[Key]) -> dict[Key, list[str]]:
         """For each identifier the ids of all visible resources that have it, whoever sent them; one query for all."""
         wanted = list(keys)
@@ -207,13 +196,6 @@ class Store:
         return {"p": self.program_id, "types": types, "ids": ids, **self._visible.values}
 
     # what is written
-
-    def claim_key(
-        self, resource_type: str, system: str, value: str, resource_id: str, source: str | None
-    ) -> str | None:
-        """Claim one identifier for one resource; the id of the one that has it already, or None."""
-        key = Key(resource_type, system, value, source or "")
-        return self.claims.claim({key: resource_id}).get(key)
 
     def create(self, resource: Json, labels: Labels, *, id: str | None = None) -> Stored:  # noqa: A002
         """Store a new resource under `id` or a new one; an id inside the resource is not looked at.
