@@ -17,7 +17,7 @@ Json = Any
 # link id, values given, "scored" or "printed" or "", why there is no value
 Given = tuple[str, Sequence[Any], str, str]
 _REASONS = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
-_FINISHED = ("completed", "amended")  # Source: Structured Data Capture, observation-based extraction
+FINISHED = ("completed", "amended")  # Source: Structured Data Capture, observation-based extraction
 _COPIED = ("subject", "encounter", "basedOn", "partOf")
 
 
@@ -85,7 +85,7 @@ class Answering:
         url   the response's fullUrl; None without a Bundle
         mode  observation: every item that is marked, the total and the panel; scores: the last two
         """
-        if response.get("status") not in _FINISHED:
+        if response.get("status") not in FINISHED:
             return []
         answers = _answered(response.get("item", ()))
         shared = self._shared(response, url)

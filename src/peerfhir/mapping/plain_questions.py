@@ -10,6 +10,7 @@ from peerfhir.config import Mark
 from peerfhir.config import Node as Yaml
 from peerfhir.fhir.fhirpath.compile import emit
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem
+from peerfhir.mapping.answers import FINISHED
 from peerfhir.mapping.expression_text import CannotSay, quoted
 from peerfhir.mapping.instruments import VALUES, Form, Option, Question
 from peerfhir.mapping.plain_scores import added, chain
@@ -69,17 +70,18 @@ class Asked:
         mode = self._head.yaml.value["$extract"].value if "$extract" in self._head.yaml.value else "none"
         if mode == "none":
             return
-        if not self._head.always or "$let" in self._head.yaml.value:
-            raise CannotSay("only what is extracted from one response that is always there is written out")
+        status = self._head.yaml.value.get("status")
+        if not self._head.always or "$let" in self._head.yaml.value or status is None or status.value not in FINISHED:
+            raise CannotSay("only what is extracted from one finished response that is always there is written out")
         members = []
         for question in self._form.questions.values():
             total = question.link_id == self._form.total
-            if (
-                not question.relation
-                or (mode == "scores" and not total)
-                or not (total or question.link_id in self._given)
-            ):
+            if not question.relation or (mode == "scores" and not total):
                 continue
+            if not total and question.link_id not in self._given:
+                continue
+            if question.relation in ("component", "derived"):
+                raise CannotSay("an Observation inside the panel's, or derived from it, is not written out")
             if not total and not self._given[question.link_id].sure:
                 raise CannotSay("an Observation that may be absent is not written out")
             own = self._observation(f"{question.link_id}", question.codes, question.category)
