@@ -273,6 +273,15 @@ def test_what_another_document_lacks_is_told_once(tmp_path: Path) -> None:
     assert again == [("PM007", "shared.library.yaml", 2), ("PM006", "visit.map.yaml", 5)]
 
 
+def test_a_quote_that_is_missing_is_told_with_the_line_where_it_began(tmp_path: Path) -> None:
+    text = VISIT.replace('"Mood of {{%who}}"', '"Mood of {{%who}}')
+    line = text[: text.index("note:")].count("\n") + 1
+    found = told(tmp_path, text, OVERLAY)
+    assert [one["code"] for one in found] == ["PM001"]
+    assert f"in what begins at line {line}" in found[0]["message"]
+    assert "quote the value" in found[0]["hint"]
+
+
 def test_a_long_list_of_what_is_allowed_is_cut_and_counted(tmp_path: Path) -> None:
     found = told(tmp_path, VISIT.replace("valueCodeableConcept: {", "value: {"), OVERLAY)
     assert [one["message"] for one in found if one["code"] == "PM203"] == [

@@ -199,7 +199,9 @@ def compose(path: Path, text: str | None = None) -> Node:
     except yaml.MarkedYAMLError as fault:
         place = fault.problem_mark or fault.context_mark
         mark = Mark(name, place.line + 1, place.column + 1) if place else Mark(name, 1, 1)
-        raise YamlProblem(f"{fault.problem or 'not YAML'}. Hint: {_QUOTING}", mark) from fault
+        began = fault.context_mark
+        where = f", in what begins at line {began.line + 1}" if began and began.line + 1 < mark.line else ""
+        raise YamlProblem(f"{fault.problem or 'not YAML'}{where}. Hint: {_QUOTING}", mark) from fault
     except (yaml.YAMLError, UnicodeEncodeError) as fault:
         raise YamlProblem("a character that YAML does not allow", Mark(name, 1, 1)) from fault
     except RecursionError as fault:
