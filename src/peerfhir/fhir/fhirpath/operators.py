@@ -310,7 +310,10 @@ class Once:
         if top not in self._first:
             self._first[top] = value
             return True
-        self._keys.add(key(self._first[top]))
+        first = self._first[top]
+        if first is not _TOLD:
+            self._keys.add(key(first))
+            self._first[top] = _TOLD
         whole = key(value)
         is_new = whole not in self._keys
         self._keys.add(whole)
@@ -325,3 +328,4 @@ def _top(value: Value) -> Any:
 
 
 _DEEP = (dict, list)
+_TOLD = object()  # stands for a value whose key is known
