@@ -12,7 +12,7 @@ from peerfhir.adapters.instruments import examined
 from peerfhir.adapters.pieces import NEEDED
 from peerfhir.adapters.questionnaires import forms
 from peerfhir.clock import Clock
-from peerfhir.config import Settings, compose
+from peerfhir.config import EndpointSettings, Settings, compose
 from peerfhir.errors import BadConfiguration, DatabaseBusy, MappingFailed
 from peerfhir.logs import log
 from peerfhir.mapping.catalogue import Loaded, survey
@@ -39,7 +39,7 @@ def read(settings: Settings, instruments: Mapping[str, Form], profiles: Mapping[
     """
     loaded = Mappings.load(
         settings.mappings_dir, canonical=settings.canonical, instruments=instruments, profiles=profiles,
-        policy=settings.config_dir / "privacy.yaml",
+        policy=settings.config_dir / "privacy.yaml", limits=settings.limits,
     )  # fmt: skip
     known = frozenset(loaded.ids())
     problems = [f"{settings.mappings_dir / name}:1:1: this mapping is needed and not there" for name in NEEDED - known]
@@ -60,9 +60,21 @@ def read(settings: Settings, instruments: Mapping[str, Form], profiles: Mapping[
             f"{compose(file).at(('overlays', at))}: overlays: {what}"
             for at, what in loaded.refused(endpoint.id, endpoint.overlays)
         ]
+        problems += _beyond(loaded, endpoint, known, file)
     if problems:
         raise BadConfiguration(tuple(problems))
     return loaded
+
+
+def _beyond(loaded: Mappings, endpoint: EndpointSettings, known: frozenset[str], file: Path) -> list[str]:
+    """What the mappings that an endpoint cannot do without need of the limits that its file has lowered."""
+    there = [loaded.get(name) for name in sorted(NEEDED & known)]
+    there += [loaded.get(*one.split(".", 1)) for one in endpoint.overlays if not loaded.refused(endpoint.id, [one])]
+    return [
+        f"{compose(file).at(('limits', limit))}: limits.{limit}: {most}, and '{each.name}' needs {needed}"
+        for each in there
+        for limit, most, needed in each.needs.beyond(endpoint.limits)
+    ]
 
 
 def activate(engine: Engine, clock: Clock, mappings: Mappings, *, development: bool = False) -> tuple[str, ...]:

@@ -277,7 +277,7 @@ class House:
                 self.office,
                 self.standing,
                 owner,
-                overlays={name: each.overlays for name, each in self.settings.endpoints.items()},
+                settings=self.settings.endpoints,
             ),
             Outbox(
                 self.engine,

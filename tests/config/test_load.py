@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from peerfhir.config import Limits
 from peerfhir.config.load import load
 from peerfhir.errors import BadConfiguration
 
@@ -95,3 +96,24 @@ def test_a_new_endpoint_starts_in_dry_run(folder: Path) -> None:
 def test_the_environment_is_strict_too(folder: Path) -> None:
     assert "PEERFHIR_COLOUR" in problems(folder, SECRET | {"PEERFHIR_COLOUR": "blue"})
     assert load(folder, SECRET | {"PEERFHIR_PORT": "9001"}).port == 9001
+
+
+def test_limits_are_lowered_by_the_site_and_then_by_an_endpoint_and_never_raised(folder: Path) -> None:
+    hapi, main = folder / "endpoints" / "hapi.yaml", folder / "peerfhir.yaml"
+    assert load(folder, SECRET).endpoints["hapi"].limits == load(folder, SECRET).limits == Limits()
+    main.write_text(main.read_text("utf-8") + "limits: {resources: 100, record_seconds: 0.1}\n", "utf-8")
+    text = hapi.read_text("utf-8")
+    hapi.write_text(text + "limits: {resources: 10, nested_each: 1}\n", "utf-8")
+    settings = load(folder, SECRET)
+    assert settings.limits == Limits(resources=100, record_seconds=0.1)
+    assert settings.endpoints["hapi"].limits == Limits(resources=10, record_seconds=0.1, nested_each=1)
+    hapi.write_text(text + "limits: {resources: 101, nested_each: 4, depth: 1, code_map_rows: 0}\n", "utf-8")
+    at = len(text.splitlines()) + 1
+    found = problems(folder, SECRET)
+    assert f"hapi.yaml:{at}:26: limits.nested_each: more than 0 and at most 3" in found
+    assert f"hapi.yaml:{at}:42: limits.depth: this key is not known here" in found
+    assert "limits.code_map_rows: more than 0 and at most 100000" in found
+    hapi.write_text(text + "limits: {resources: 101}\n", "utf-8")
+    assert f"hapi.yaml:{at}:10: limits.resources: the site has 100; an endpoint can only lower it" in problems(
+        folder, SECRET
+    )

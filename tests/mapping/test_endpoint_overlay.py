@@ -64,3 +64,12 @@ def test_only_an_active_mapping_is_used_for_delivery(tmp_path: Path) -> None:
     file.write_text(file.read_text("utf-8").replace("status: active", "status: draft"), "utf-8")
     with pytest.raises(BadConfiguration, match="only an active mapping is used for delivery"):
         _ = opened.mappings
+
+
+def test_an_endpoint_whose_limits_its_mappings_exceed_stops_the_start_at_its_line(tmp_path: Path) -> None:
+    opened = house(tmp_path, "hapi", "[summary.hapi]\nlimits: {code_map_rows: 1, resources: 5}")
+    with pytest.raises(BadConfiguration) as refused:
+        _ = opened.mappings
+    line = len((tmp_path / "config/endpoints/hapi.yaml").read_text("utf-8").splitlines())
+    assert all(f"hapi.yaml:{line}:10: limits.code_map_rows: 1, and '" in one for one in refused.value.problems)
+    assert any(one.endswith("'summary+hapi' needs 3") for one in refused.value.problems)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from marshmallow import fields, validate
 
-from peerfhir.config.files import ID, RECIPIENTS, Collector, Strict, Text, Url
-from peerfhir.config.settings import EndpointAuth, EndpointSettings, ProgramSettings, WriteRule
+from peerfhir.config.document import compose
+from peerfhir.config.files import ID, RECIPIENTS, Collector, LimitsEntry, Strict, Text, Url
+from peerfhir.config.settings import EndpointAuth, EndpointSettings, Limits, ProgramSettings, WriteRule
 
 _POSITIVE = validate.Range(min=0, min_inclusive=False)
 
@@ -57,6 +59,7 @@ class _EndpointFile(Strict):
     writes = fields.Dict(keys=Text(), values=fields.Nested(_WriteEntry), load_default=dict)
     require_if_match = fields.Boolean(load_default=True)
     overlays = fields.List(Text(), load_default=list)  # <mapping>.<overlay>
+    limits = fields.Nested(LimitsEntry, load_default=dict)
 
 
 def load_endpoints(
@@ -65,11 +68,13 @@ def load_endpoints(
     base: Path,
     programs: Mapping[str, ProgramSettings],
     overrides: Mapping[str, Mapping[str, str]],
+    limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> dict[str, EndpointSettings]:
     """Each file of `endpoints/`, by its name; what is wrong goes to the collector.
 
     base       the folder that holds config/: paths of keys are relative to it
     overrides  endpoint -> what the environment sets for it: secret, secret_file, base_url, live, token_url
+    limits     of the site; an endpoint may only lower them
     """
     endpoints: dict[str, EndpointSettings] = {}
     for path in sorted((config_dir / "endpoints").glob("*.yaml")):
@@ -81,7 +86,8 @@ def load_endpoints(
             collector.problems.append(f"{path}:1:1: endpoint: the name must be that of the file, '{path.stem}'")
         if programs and entry["program"] not in programs:
             collector.problems.append(f"{path}:1:1: program: no program of that name in program.yaml")
-        endpoints[path.stem] = _endpoint(collector, path, base, entry, extra)
+        lowered = _lowered(collector, path, entry["limits"], limits)
+        endpoints[path.stem] = replace(_endpoint(collector, path, base, entry, extra), limits=lowered)
     for ident in overrides.keys() - endpoints.keys():
         name = ident.upper().replace("-", "_")
         collector.problems.append(f"environment:1:1: PEERFHIR_ENDPOINTS__{name}: there is no such endpoint")
@@ -104,7 +110,7 @@ def _endpoint(
     token_url = extra.get("token_url") or auth["token_url"]
     _check(collector, path, entry, token_url)
     known = EndpointSettings.__dataclass_fields__
-    values = {key: value for key, value in entry.items() if key in known and key not in ("auth", "writes")}
+    values = {key: value for key, value in entry.items() if key in known and key not in ("auth", "writes", "limits")}
     return EndpointSettings(
         id=path.stem,
         **values
@@ -120,6 +126,16 @@ def _endpoint(
         ),
         writes={resource: WriteRule(**rule) for resource, rule in entry["writes"].items()},
     )
+
+
+def _lowered(collector: Collector, path: Path, given: Mapping[str, Any], limits: Limits) -> Limits:
+    """The site's limits, with what an endpoint says of them."""
+    for key, value in given.items():
+        if value > getattr(limits, key):
+            place = compose(path).at(("limits", key))
+            what = f"the site has {getattr(limits, key)}; an endpoint can only lower it"
+            collector.problems.append(f"{place}: limits.{key}: {what}")
+    return replace(limits, **given)
 
 
 def _check(collector: Collector, path: Path, entry: dict[str, Any], token_url: str | None) -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from peerfhir.config.document import YamlProblem, compose
+from peerfhir.config.settings import Limits
 
 ID = validate.Regexp(r"^[a-z][a-z0-9-]{0,62}$", error="only a-z, 0-9 and '-', beginning with a letter")
 RECIPIENTS = ["referrer", "pcp", "bh-team", "hospital", "payer", "grant", "court", "family", "research"]
@@ -38,6 +39,21 @@ class Text(fields.String):
         if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
             value = str(value)
         return super()._deserialize(value, attr, data, **kwargs)
+
+
+class LimitsEntry(Strict):
+    """`limits:` of the site or of an endpoint: what is named is lowered; nothing can be raised."""
+
+    @staticmethod
+    def _up_to(most: float) -> validate.Range:
+        return validate.Range(min=0, max=most, min_inclusive=False, error="more than 0 and at most {max}")
+
+    record_seconds = fields.Float(validate=_up_to(Limits.record_seconds))
+    resources = fields.Integer(validate=_up_to(Limits.resources))
+    output_characters = fields.Integer(validate=_up_to(Limits.output_characters))
+    nested_each = fields.Integer(validate=_up_to(Limits.nested_each))
+    code_map_rows = fields.Integer(validate=_up_to(Limits.code_map_rows))
+    document_bytes = fields.Integer(validate=_up_to(Limits.document_bytes))
 
 
 def _flatten(errors: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from marshmallow import ValidationError, fields, validate
 
 from peerfhir.config.endpoints import is_loopback, load_endpoints
-from peerfhir.config.files import ID, RECIPIENTS, Collector, Strict, Text, Url
-from peerfhir.config.settings import ProgramSettings, Settings
+from peerfhir.config.files import ID, RECIPIENTS, Collector, LimitsEntry, Strict, Text, Url
+from peerfhir.config.settings import Limits, ProgramSettings, Settings
 from peerfhir.errors import BadConfiguration
 
 # -- the files, as marshmallow sees them -------------------------------------------------------------------------
@@ -52,6 +52,7 @@ class _MainFile(Strict):
     session_hours = fields.Integer(load_default=12, validate=validate.Range(min=1, max=24))
     playground = fields.Boolean(load_default=False)
     development = fields.Boolean(load_default=False)
+    limits = fields.Nested(LimitsEntry, load_default=dict)
     default_program = Text(load_default=None, validate=ID)
     cors_origins = fields.List(Text(validate=_ORIGIN), load_default=list)
 
@@ -99,7 +100,8 @@ def load(config_dir: Path, environ: Mapping[str, str], *, mappings_dir: Path | N
     root, endpoint_overrides = _environment(environ, collector)
     main = collector.file(config_dir / "peerfhir.yaml", _MainFile(), root, prefix=_ENV)
     programs = _programs(collector, config_dir)
-    endpoints = load_endpoints(collector, config_dir, base, programs, endpoint_overrides)
+    limits = Limits(**(main["limits"] if main is not None else {}))
+    endpoints = load_endpoints(collector, config_dir, base, programs, endpoint_overrides, limits)
     settings: Settings | None = None
     if main is not None:
         settings = _settings(collector, main, config_dir, mappings_dir or base / "mappings", base)
@@ -158,6 +160,7 @@ def _settings(
         secret_key=secret,
         default_program=main["default_program"] or "",
         cors_origins=tuple(main["cors_origins"]),
+        limits=Limits(**main["limits"]),
         **{
             key: main[key]
             for key in (

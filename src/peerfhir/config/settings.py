@@ -17,6 +17,26 @@ class WriteRule:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What one mapping and one record may ask for; the defaults are the most that can be set.
+
+    record_seconds      of work on one record, not of waiting
+    resources           that one record becomes
+    output_characters   of all texts in them
+    nested_each         inside each other in a mapping
+    code_map_rows       of one code map
+    document_bytes      of one document
+    """
+
+    record_seconds: float = 0.25
+    resources: int = 1_000
+    output_characters: int = 5 * 1024 * 1024
+    nested_each: int = 3
+    code_map_rows: int = 100_000
+    document_bytes: int = 1024 * 1024
+
+
+@dataclass(frozen=True)
 class EndpointAuth:
     """How we get a token from an endpoint. kind: none | client-secret | private-key-jwt."""
 
@@ -57,6 +77,7 @@ class EndpointSettings:
     writes: Mapping[str, WriteRule] = field(default_factory=dict)  # resource type -> rule
     require_if_match: bool = True  # of what this partner sends us
     overlays: tuple[str, ...] = ()  # ids of the overlays that its mappings lie under
+    limits: Limits = Limits()  # of its mappings and records; never above those of the site
 
 
 @dataclass(frozen=True)
@@ -95,6 +116,7 @@ class Settings:
     session_hours: int = 12
     playground: bool = False  # mappings tried in the portal by engineers
     development: bool = False  # a mapping may change without a new version
+    limits: Limits = Limits()  # of every mapping and record
     cors_origins: tuple[str, ...] = ()  # of pages that may call the FHIR API from a browser; "*" for any
     default_program: str = ""
     programs: Mapping[str, ProgramSettings] = field(default_factory=dict)

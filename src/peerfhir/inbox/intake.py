@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from peerfhir.adapters import referral as referrals
+from peerfhir.config import EndpointSettings
 from peerfhir.errors import Fault, NotFound
 from peerfhir.fhir.reader import Json, read_own
 from peerfhir.fhir.store import Store
@@ -26,15 +27,15 @@ class Intake:
     """Reads orders of one configured house.
 
     endpoints  ids of hospitals that can be written back to
-    overlays   endpoint -> ids of the overlays that what it sends is read under
+    settings   endpoint -> its file: what it sends is read under its overlays, within its limits
     """
 
     def __init__(
-        self, mappings: InUse, endpoints: frozenset[str], overlays: Mapping[str, Sequence[str]] | None = None
+        self, mappings: InUse, endpoints: frozenset[str], settings: Mapping[str, EndpointSettings] | None = None
     ) -> None:
         self._mappings = mappings
         self._endpoints = endpoints
-        self._overlays = overlays or {}
+        self._settings = settings or {}
 
     def __call__(self, store: Store, task: Json, source: str) -> tuple[Person, Referral]:
         """The drafts that steps.receive_referral takes.
@@ -46,7 +47,9 @@ class Intake:
         request = _needed(store, task.get("focus"), "ServiceRequest", "Task.focus")
         patient = _needed(store, task.get("for"), "Patient", "Task.for")
         requester = _known(store, task.get("requester"))
-        mappings = self._mappings.now.under(self._overlays.get(source, ()))
+        mappings, settings = self._mappings.now, self._settings.get(source)
+        if settings is not None:
+            mappings = mappings.under(settings.overlays, settings.limits)
         person, draft = referrals.from_fhir(mappings, task, request, patient, requester, _consent_of(store, request))
         origin = replace(
             draft.origin or Origin(source=source),

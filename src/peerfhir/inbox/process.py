@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, func, or_, select, update
 
 from peerfhir.clock import Clock
+from peerfhir.config import EndpointSettings
 from peerfhir.errors import Conflict, DatabaseBusy, Fault
 from peerfhir.fhir.reader import Json, read_own
 from peerfhir.fhir.store import Store
@@ -76,7 +77,7 @@ class _Overtaken(Exception):
 class Inbox:
     """Works through what was received; any number of these may run.
 
-    overlays    endpoint -> ids of the overlays that what it sends is read under
+    settings    endpoint -> its file: what it sends is read under its overlays, within its limits
     read_order  makes drafts of an order; None: through the mappings
     """
 
@@ -88,7 +89,7 @@ class Inbox:
         mappings: InUse | None = None,
         owner: str = "worker",
         *,
-        overlays: Mapping[str, Sequence[str]] | None = None,
+        settings: Mapping[str, EndpointSettings] | None = None,
         read_order: ReadOrder | None = None,
     ) -> None:
         self._engine = engine
@@ -99,7 +100,7 @@ class Inbox:
         if read_order is None:
             if mappings is None:
                 raise ValueError("either mappings or a reader of orders is needed")
-            read_order = Intake(mappings, frozenset(office.recipients), overlays)
+            read_order = Intake(mappings, frozenset(office.recipients), settings)
         self._read_order: ReadOrder = read_order
 
     def run_once(self, limit: int = DEFAULT_BATCH) -> int:

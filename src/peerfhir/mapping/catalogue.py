@@ -8,7 +8,7 @@ from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 
-from peerfhir.config import Mark, Node
+from peerfhir.config import Limits, Mark, Node
 from peerfhir.fhir.definitions import r4
 from peerfhir.mapping import concept_maps, privacy, tables
 from peerfhir.mapping import libraries as library_documents
@@ -20,6 +20,7 @@ from peerfhir.mapping.document import Document, document_of
 from peerfhir.mapping.folder import MAX_TABLE_BYTES, Folder, manifest, unified
 from peerfhir.mapping.instruments import Form
 from peerfhir.mapping.libraries import Library, imported, with_libraries
+from peerfhir.mapping.needs import Needs, needs
 from peerfhir.mapping.overlay import Loss, Overlay
 from peerfhir.mapping.problems import Problem, Problems, Texts
 from peerfhir.mapping.profiles import Json, Outlines
@@ -37,6 +38,7 @@ class Loaded:
     content   label of each file it is made of -> what stands there; line ends are LF
     sha256    its content hash: 64 hexadecimal digits over those files
     placed    where its version is written; the overlay's under an overlay
+    needs     what it asks of the limits
     """
 
     id: str
@@ -50,6 +52,7 @@ class Loaded:
     content: Mapping[str, bytes]
     sha256: str
     placed: Mark
+    needs: Needs
 
     @property
     def name(self) -> str:
@@ -84,6 +87,7 @@ def survey(
     folder: Folder | None = None,
     profiles: Mapping[str, Json] | None = None,
     policy: Path | None = None,
+    limits: Limits | None = None,
 ) -> Survey:
     """Read and check every document below `mappings/`.
 
@@ -92,9 +96,11 @@ def survey(
     folder       reads the files of `root`, where some of them are not as they are on disk
     profiles     canonical -> StructureDefinition with its snapshot, of the profiles that resources may claim
     policy       the file that says what sensitive fields may reach; by default in the config/ beside `root`
+    limits       what mappings and records may ask for; None: as much as the engine gives
     """
     outlines = Outlines({} if profiles is None else profiles)
     found = _Surveyor(folder or Folder(root), root, canonical, instruments or {}, outlines)
+    found.limits = limits
     found.policy = privacy.read(policy or privacy.beside(root), found.every)
     return found.survey()
 
@@ -123,6 +129,7 @@ class _Surveyor:
     told: dict[str, frozenset[tuple[Mark, str, str]]] = field(default_factory=dict)
     concept_maps: Mapping[str, Path] | None = None
     policy: privacy.Policy = privacy.UNTOLD
+    limits: Limits | None = None
 
     def survey(self) -> Survey:
         if not self.folder.exists:
@@ -258,11 +265,20 @@ class _Surveyor:
         if checked is None:
             return None
         content = self._content(checked, used)
+        asked = self._asked(document, maps, content)
+        for limit, most, needed in asked.beyond(self.limits or Limits()):
+            problems.add(document.mark, "PM750", "", f"limits.{limit} is {most} here, and this mapping needs {needed}")
         return Loaded(
             document.id, document.version, overlay.name if overlay else None, overlay.version if overlay else None,
-            overlay.endpoint if overlay else None, document, Program(checked), losses, content,
-            sha256(manifest(content)).hexdigest(), place_of(overlay.node if overlay else one.node, "version"),
+            overlay.endpoint if overlay else None, document, Program(checked, self.limits), losses, content,
+            sha256(manifest(content)).hexdigest(), place_of(overlay.node if overlay else one.node, "version"), asked,
         )  # fmt: skip
+
+    @staticmethod
+    def _asked(document: Document, maps: Mapping[str, CodeMap], content: Mapping[str, bytes]) -> Needs:
+        bodies = {name: one.value["body"] for name, one in document.fragments.items.items() if "body" in one.value}
+        sizes = (len(data) for label, data in content.items() if label.endswith(".yaml"))
+        return needs(document.resources or document.record, bodies, (len(one.entries) for one in maps.values()), sizes)
 
     def _content(self, checked: Checked, used: set[str]) -> Mapping[str, bytes]:
         more = {label: data for form in checked.instruments for label, data in self.instruments[form].files.items()}

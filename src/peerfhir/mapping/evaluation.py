@@ -82,8 +82,10 @@ class Run:
 class CarefulRun(Run):
     """One evaluation that goes on after an error and notes each with its rule."""
 
-    def __init__(self, rules: Sequence[Rule], record: Json = None, now: datetime | None = None) -> None:
-        super().__init__(record, now)
+    def __init__(
+        self, rules: Sequence[Rule], record: Json = None, now: datetime | None = None, seconds: float | None = None
+    ) -> None:
+        super().__init__(record, now, seconds)
         self._rules = rules
         self.found: list[Problem] = []
 

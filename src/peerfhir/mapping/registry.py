@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from peerfhir.config import Limits
 from peerfhir.errors import BadConfiguration, MappingFailed
 from peerfhir.mapping.catalogue import Loaded, survey
 from peerfhir.mapping.instruments import Form
@@ -20,11 +21,16 @@ class Mappings:
     """Every mapping of one folder. Immutable; a reload makes a new one."""
 
     def __init__(
-        self, loaded: Mapping[str, Loaded], warnings: tuple[str, ...], over: Mapping[str, str] | None = None
+        self,
+        loaded: Mapping[str, Loaded],
+        warnings: tuple[str, ...],
+        over: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._loaded = loaded
         self.warnings = warnings  # as messages; they stop nothing
         self._over = over or {}
+        self._limits = limits
 
     @classmethod
     def load(
@@ -35,6 +41,7 @@ class Mappings:
         instruments: Mapping[str, Form] | None = None,
         profiles: Mapping[str, Json] | None = None,
         policy: Path | None = None,
+        limits: Limits | None = None,
     ) -> Mappings:
         """Read and check everything below `mappings/`.
 
@@ -42,9 +49,12 @@ class Mappings:
         instruments  the questionnaires that mappings may name
         profiles     canonical -> StructureDefinition with its snapshot, of the profiles that resources may claim
         policy       the file that says what sensitive fields may reach; by default in the config/ beside `folder`
+        limits       what mappings and records may ask for; None: as much as the engine gives
         Raises       BadConfiguration with every problem of every file
         """
-        found = survey(folder, canonical=canonical, instruments=instruments, profiles=profiles, policy=policy)
+        found = survey(
+            folder, canonical=canonical, instruments=instruments, profiles=profiles, policy=policy, limits=limits
+        )
         errors = [problem for problem in found.problems if problem.severity == "error"]
         if errors:
             raise BadConfiguration(messages(errors))
@@ -83,12 +93,13 @@ class Mappings:
         """The same mappings, but for one that is as it was before, whatever overlay is turned on for it now."""
         over = {name: overlay for name, overlay in self._over.items() if name != one.id}
         over |= {one.id: one.overlay} if one.overlay else {}
-        return Mappings({**self._loaded, one.name: one}, self.warnings, over)
+        return Mappings({**self._loaded, one.name: one}, self.warnings, over, self._limits)
 
-    def under(self, overlays: Iterable[str]) -> Mappings:
+    def under(self, overlays: Iterable[str], limits: Limits | None = None) -> Mappings:
         """The same mappings as one endpoint has them.
 
         overlays  ids of the overlays its file turns on, `<mapping>.<overlay>`, at most one of each mapping
+        limits    its own, for every record; None: those the mappings were loaded with
         Raises    MappingFailed for one that is not there
         """
         over = {}
@@ -97,7 +108,7 @@ class Mappings:
             if f"{mapping}+{name}" not in self._loaded:
                 raise MappingFailed(f"There is no overlay '{one}'.")
             over[mapping] = name
-        return Mappings(self._loaded, self.warnings, over)
+        return Mappings(self._loaded, self.warnings, over, limits)
 
     def refused(self, endpoint: str, overlays: Sequence[str]) -> list[tuple[int, str]]:
         """What an endpoint's list of overlays gets wrong: position, and a sentence."""
@@ -140,7 +151,7 @@ class Mappings:
 
         Raises  MappingFailed with the place of the rule; no values
         """
-        return self.get(mapping_id).program.run(record)
+        return self.get(mapping_id).program.run(record, limits=self._limits)
 
 
 class Standing:

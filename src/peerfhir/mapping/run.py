@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from peerfhir.config import Limits
 from peerfhir.errors import MappingFailed
 from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping.check import Checked
@@ -92,10 +93,14 @@ class Result:
 
 
 class Program:
-    """One mapping, ready to run. Immutable; any number of threads may run it."""
+    """One mapping, ready to run. Immutable; any number of threads may run it.
 
-    def __init__(self, checked: Checked) -> None:
+    limits  lower ones than those of the engine
+    """
+
+    def __init__(self, checked: Checked, limits: Limits | None = None) -> None:
         self._checked = checked
+        self._limits = limits
         self._reader: RecordReader | None = None
         if checked.source.format != "fhir":
             self._reader = RecordReader(checked.source, checked.document.source.mark)
@@ -134,29 +139,31 @@ class Program:
         """The source that its records must fit."""
         return self._checked.source
 
-    def run(self, record: Json, *, now: datetime | None = None) -> Result:
+    def run(self, record: Json, *, now: datetime | None = None, limits: Limits | None = None) -> Result:
         """Map one record. The record is not changed and the result shares nothing with it.
 
         record  a Python dict; for format fhir a resource of the source's type
         now     when the record was accepted, for now() and today()
+        limits  for this record, instead of those of the mapping
         Raises  RecordFailed with the place of the rule or declaration, never with a value
         """
-        return self.run_typed(self._typed(record), now=now)
+        return self.run_typed(self._typed(record), now=now, limits=limits)
 
-    def run_typed(self, typed: Json, *, now: datetime | None = None) -> Result:
+    def run_typed(self, typed: Json, *, now: datetime | None = None, limits: Limits | None = None) -> Result:
         """Map a record that was read already; else as `run`."""
-        run = Run(typed, now)
+        limits = limits or self._limits
+        run = Run(typed, now, limits.record_seconds if limits else None)
         try:
             made = self._plain.function(typed, run)
         except EvaluationProblem:
-            raise self._failed(typed, now) from None
+            raise self._failed(typed, now, limits) from None
         except Exception as fault:
             raise self._broken(fault) from None
         if self._checked.template.record is not None:
-            self._check_size(made)
+            self._check_size(made, limits)
             return Result((), "none", made)
         entries = tuple([Entry._make(one) for one in made])
-        self._check_entries(entries, run)
+        self._check_entries(entries, run, limits)
         return Result(entries, self._checked.document.bundle, {}, self._labels)
 
     def row_reader(self, columns: Sequence[str]) -> Quick:
@@ -192,8 +199,8 @@ class Program:
             raise RecordFailed(problems)
         return typed
 
-    def _failed(self, typed: Json, now: datetime | None) -> MappingFailed:
-        run = CarefulRun(self._careful.rules, typed, now)
+    def _failed(self, typed: Json, now: datetime | None, limits: Limits | None) -> MappingFailed:
+        run = CarefulRun(self._careful.rules, typed, now, limits.record_seconds if limits else None)
         try:
             self._careful.function(typed, run)
         except EvaluationProblem as problem:
@@ -203,20 +210,22 @@ class Program:
         first = [problem for problem in run.found if problem.code != "PM722"]
         return RecordFailed(first or run.found or [self._at_source("PM790", "a rule failed and cannot be named")])
 
-    def _check_entries(self, entries: Sequence[Entry], run: Run) -> None:
+    def _check_entries(self, entries: Sequence[Entry], run: Run, limits: Limits | None) -> None:
+        most = limits.resources if limits else MAX_RESOURCES
         urls = [entry.full_url for entry in entries if entry.full_url is not None]
         if len(set(urls)) != len(urls):
             raise RecordFailed(
                 [self._at_source("PM731", "two resources have the same fullUrl: their identity is the same")]
             )
-        if len(entries) > MAX_RESOURCES:
-            raise RecordFailed([self._at_source("PM750", f"the record makes more than {MAX_RESOURCES} resources")])
-        if run.is_large:
-            self._check_size([entry.resource for entry in entries])
+        if len(entries) > most:
+            raise RecordFailed([self._at_source("PM750", f"the record makes more than {most} resources")])
+        if run.is_large or (limits is not None and limits.output_characters < MAX_OUTPUT):
+            self._check_size([entry.resource for entry in entries], limits)
 
-    def _check_size(self, made: Json) -> None:
-        if written(made) > MAX_OUTPUT:
-            raise RecordFailed([self._at_source("PM750", f"the record makes more than {MAX_OUTPUT} characters")])
+    def _check_size(self, made: Json, limits: Limits | None) -> None:
+        most = limits.output_characters if limits else MAX_OUTPUT
+        if written(made) > most:
+            raise RecordFailed([self._at_source("PM750", f"the record makes more than {most} characters")])
 
     def _at_source(self, code: str, what: str) -> Problem:
         return Problem(self._checked.document.source.mark, code, "", what)

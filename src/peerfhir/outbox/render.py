@@ -78,7 +78,7 @@ class Render:
         A replay that is pinned is made by the mapping that made it before, whatever its version is now.
         Raises  MappingFailed, InvalidResource (never)
         """
-        mappings = self._mappings.now.under(endpoint.overlays)
+        mappings = self._mappings.now.under(endpoint.overlays, endpoint.limits)
         before = message.mapping_sha256 if message.replay_mode == PINNED else None
         if before and self._pinned is not None and not mappings.holds(message.mapping_id or "", before):
             mappings = mappings.with_pinned(self._pinned(connection, before))
