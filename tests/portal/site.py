@@ -19,37 +19,31 @@ from peerfhir.config import EndpointSettings, ProgramSettings, Settings
 from peerfhir.gateway.app import create_app
 from peerfhir.gateway.parts import Parts
 from peerfhir.pathway import steps
-from peerfhir.pathway.people import Actor, Identifier, Peer, Person, Program, Tag, Wishes
+from peerfhir.pathway.people import Actor, Identifier, Peer, Person, Tag, Wishes
 from peerfhir.pathway.referral import Origin, Referral
-from peerfhir.pathway.vocabulary import Modality, Recipient, Role, ServiceType, Status, TaskStatus
+from peerfhir.pathway.vocabulary import Modality, Role, ServiceType, Status, TaskStatus
 from peerfhir.portal.app import create_pages
 from peerfhir.records.database import writing
 from peerfhir.records.schema import outbox_message
-from peerfhir.records.work import Office, Work
+from peerfhir.records.work import Work
 from tests.portal.browse import Browser, Page
+from tests.support import doors
 from tests.support.clock import HeldClock
+from tests.support.doors import BASE, PASSWORD
 
-BASE = "http://127.0.0.1:8080"
-PASSWORD = "the long way round the lake"
 INSTRUMENTS = Path(__file__).parents[2] / "config" / "instruments"
 ZONE = "America/New_York"
 CRISIS = "In crisis, or thinking about suicide? Call or text 988, at any hour."
 
 
-class NoMappings:
-    """Stands where the loaded mappings stand."""
-
-    def ids(self) -> tuple[str, ...]:
-        return ()
-
-    def sha256(self, mapping_id: str) -> str:
-        return "0" * 64
-
-
 def settings(**changed: Any) -> Settings:
     programs = {
         name: ProgramSettings(
-            id=name, name=f"{name.title()} Peer Support", organization=f"urn:x|{name}", time_zone=ZONE
+            id=name,
+            name=f"{name.title()} Peer Support",
+            organization=f"urn:x|{name}",
+            time_zone=ZONE,
+            crisis_line=CRISIS,
         )
         for name in ("riverside", "hilltop")
     }
@@ -57,48 +51,7 @@ def settings(**changed: Any) -> Settings:
         name: EndpointSettings(id=name, program=program, base_url=f"https://{name}.example.org/fhir")
         for name, program in (("general", "riverside"), ("county", "hilltop"))
     }
-    start = Settings(
-        config_dir=Path("config"),
-        mappings_dir=Path("mappings"),
-        base_url=BASE,
-        canonical="http://peerfhir.example.org/fhir",
-        database_url="",
-        secret_key="for tests only, and long enough for that",
-        insecure_cookies=True,
-        workers=1,
-        playground=True,
-        default_program="riverside",
-        programs=programs,
-        endpoints=endpoints,
-    )
-    return replace(start, **changed)
-
-
-def parts_of(engine: Engine, clock: Any, chosen: Settings) -> Parts:
-    programs = {
-        name: Program(name, entry.name, time_zone=entry.time_zone, crisis_line=CRISIS)
-        for name, entry in chosen.programs.items()
-    }
-    instruments = load_instruments(INSTRUMENTS)
-    office = Office(
-        engine,
-        clock,
-        programs=programs,
-        instruments=instruments,
-        recipients={name: Recipient(entry.recipient) for name, entry in chosen.endpoints.items()},
-        project=lambda record, context: (),
-    )
-    return Parts(
-        settings=chosen,
-        engine=engine,
-        clock=clock,
-        office=office,
-        mappings=NoMappings(),
-        endpoints=chosen.endpoints,
-        programs=programs,
-        instruments=instruments,
-        pages=create_pages,
-    )
+    return doors.furnished(programs, endpoints, **{"playground": True, **changed})
 
 
 @dataclass
@@ -265,7 +218,8 @@ class Site:
 
 def open_site(engine: Engine, clock: HeldClock, furnished: Site | None = None, **changed: Any) -> Site:
     """A site on a database; `furnished` names the staff who are in it already."""
-    parts = parts_of(engine, clock, settings(**changed))
+    parts = doors.house(engine, clock, settings(**changed), instruments=load_instruments(INSTRUMENTS))
+    parts = replace(parts, pages=create_pages)
     app = create_app(parts)
     app.testing = False  # faults are answered as in production
     if furnished is None:

@@ -18,6 +18,7 @@ from peerfhir.errors import MappingFailed
 from peerfhir.fhir.writer import write
 from peerfhir.gateway.app import Parts, create_app
 from peerfhir.mapping.catalogue import Loaded
+from peerfhir.pathway.outcome import Instrument
 from peerfhir.pathway.people import Program
 from peerfhir.pathway.vocabulary import Recipient, Role
 from peerfhir.records.database import writing
@@ -60,6 +61,13 @@ def settings(**changed: Any) -> Settings:
         "lakeside": EndpointSettings(id="lakeside", program="alpha", base_url=LAKESIDE, require_if_match=False),
         "hilltop": EndpointSettings(id="hilltop", program="beta", base_url="https://hilltop.example.org/fhir"),
     }
+    return furnished(programs, endpoints, **changed)
+
+
+def furnished(
+    programs: Mapping[str, ProgramSettings], endpoints: Mapping[str, EndpointSettings], **changed: Any
+) -> Settings:
+    """The settings of a small house with these programs and hospitals; the first program is the default one."""
     start = Settings(
         config_dir=Path("config"),
         mappings_dir=Path("mappings"),
@@ -69,7 +77,7 @@ def settings(**changed: Any) -> Settings:
         secret_key="for tests only, and long enough for that",
         insecure_cookies=True,
         workers=1,
-        default_program="alpha",
+        default_program=next(iter(programs)),
         programs=programs,
         endpoints=endpoints,
     )
@@ -77,14 +85,24 @@ def settings(**changed: Any) -> Settings:
 
 
 def parts(engine: Engine, clock: Any, *, project: Any = None, **changed: Any) -> Parts:
-    chosen = settings(**changed)
-    programs = {name: Program(name, entry.name) for name, entry in chosen.programs.items()}
+    return house(engine, clock, settings(**changed), project=project)
+
+
+def house(
+    engine: Engine, clock: Any, chosen: Settings, *, project: Any = None,
+    instruments: Mapping[str, Instrument] | None = None,
+) -> Parts:  # fmt: skip
+    """What the doors of a house with these settings are made of."""
+    programs = {
+        name: Program(name, entry.name, time_zone=entry.time_zone, crisis_line=entry.crisis_line)
+        for name, entry in chosen.programs.items()
+    }
     recipients = {name: Recipient(entry.recipient) for name, entry in chosen.endpoints.items()}
     office = Office(
         engine,
         clock,
         programs=programs,
-        instruments={},
+        instruments=instruments or {},
         recipients=recipients,
         project=project or (lambda record, context: ()),
     )
@@ -96,7 +114,7 @@ def parts(engine: Engine, clock: Any, *, project: Any = None, **changed: Any) ->
         mappings=NoMappings(),
         endpoints=chosen.endpoints,
         programs=programs,
-        instruments={},
+        instruments=instruments or {},
     )
 
 
