@@ -20,7 +20,12 @@ Json = Any
 SEED = 20260131
 WANTED, TRIES = 12, 200
 _WORDS = (
-    "Ana", "de la Cruz", "O'Brien", "two  blanks", "a, b | c $5 & d=e?", "100 % (sure)", 'said "yes"', "R-1000", "x", "QUJD",
+    "Ana", "de la Cruz", "O'Brien", "two  blanks", "a, b | c $5 & d=e?", "100 % (sure)", 'said "yes"'
+)  # fmt: skip
+_PLAIN = ("R-1000", "x", "QUJD")  # what fits an id, a name and base64
+_REFERENCES = (
+    "Patient/p-1", "Practitioner/9", "Organization/o", "Encounter/e", "ServiceRequest/s", "EpisodeOfCare/e",
+    "QuestionnaireResponse/q", "Observation/o", "Procedure/p", "https://one.example/fhir/Patient/1",
 )  # fmt: skip
 _BY_KIND = {
     "boolean": (True, False), "date": ("2026-01-31", "1988-04-12", "1999-12-31"),
@@ -84,6 +89,10 @@ def _one(chance: random.Random, field: Field, codes: list[str]) -> Json:
         return chance.randint(int(field.minimum), int(field.maximum))
     if field.kind in _BY_KIND:
         return chance.choice(_BY_KIND[field.kind])
+    if field.name.rpartition("_")[2] in ("ref", "refs"):
+        return chance.choice(_REFERENCES)
+    if chance.random() < 0.6:
+        return chance.choice(_PLAIN)
     texts = [one for one in (*codes, *_WORDS) if field.kind == "string" or " " not in one]
     return chance.choice([one for one in texts if field.pattern is None or field.pattern(one)] or texts)
 

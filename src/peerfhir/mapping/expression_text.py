@@ -23,6 +23,12 @@ from peerfhir.fhir.fhirpath.parser import (
 from peerfhir.mapping.bands import Band
 from peerfhir.mapping.codes import CodeMap
 
+# Words of FHIRPath that are no names unless they stand in backticks. Source: FHIRPath N1, grammar
+_TAKEN = frozenset((
+    "and", "or", "xor", "implies", "div", "mod", "in", "is", "as", "contains", "true", "false",
+    *(f"{one}{many}" for one in ("year", "month", "week", "day", "hour", "minute", "second", "millisecond")
+      for many in ("", "s")),
+))  # fmt: skip
 FOCUSED = frozenset(("where", "exists", "all", "select", "repeat"))
 
 
@@ -74,6 +80,11 @@ class Words:
         return replace(self, record=record, focus=record)
 
 
+def named(name: str) -> str:
+    """The name of an element, in backticks where it is a word of FHIRPath."""
+    return f"`{name}`" if name in _TAKEN else name
+
+
 def quoted(text: str) -> str:
     """A text as a literal."""
     inside = (
@@ -106,7 +117,7 @@ def printed(node: Expression, words: Words) -> str:
         case Member(base=Call(name="translate") as call, name=part) if part in ("code", "display", "system"):
             return _translated(call, part, words)
         case Member(base=base, name=name, quoted=ticked):
-            own = f"`{name}`" if ticked else name
+            own = f"`{name}`" if ticked else named(name)
             if isinstance(base, Variable) and base.name in words.items:
                 return f"{words.items[base.name]}{own}"
             return f"{words.focus}{own}" if base is None else f"{_operand(base, words)}.{own}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from peerfhir.mapping.expression_text import named
+
 Json = Any
 
 
@@ -18,6 +20,12 @@ def text(made: Json) -> str:
 
 def _lines(made: Json) -> Iterator[str]:
     yield f'map "{made["url"]}" = "{made["name"]}"'
+    # the grammar of R4 has no place for these
+    for said in (
+        f"{made.get('title', made['name'])}, version {made['version']}",
+        *made.get("description", "").split("\n"),
+    ):
+        yield f"// {' '.join(said.split())}" if said else ""
     yield ""
     for contained in made.get("contained", []):
         yield from _concept_map(contained)
@@ -72,14 +80,14 @@ def _number(rule: Json) -> str:
 
 
 def _source(one: Json) -> str:
-    made = str(one["context"]) + (f".{one['element']}" if "element" in one else "")
+    made = str(one["context"]) + (f".{named(one['element'])}" if "element" in one else "")
     made += f" as {one['variable']}" if "variable" in one else ""
     made += f" where ({one['condition']})" if "condition" in one else ""
     return made + (f" check ({one['check']})" if "check" in one else "")
 
 
 def _target(one: Json) -> str:
-    made = f"{one['context']}.{one['element']}"
+    made = f"{one['context']}.{named(one['element'])}"
     if "transform" in one:
         made += f" = {_transform(one)}"
     return made + (f" as {one['variable']}" if "variable" in one else "")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from peerfhir.fhir.fhirpath.parser import parse
 from peerfhir.mapping.expression_reads import mentioned
-from peerfhir.mapping.expression_text import CannotSay, Words, printed
+from peerfhir.mapping.expression_text import CannotSay, Words, named, printed
 from peerfhir.mapping.structure_rules import At, Path, Rule, Writer, path_of, repeats, then
 
 Say = Callable[[Words], str]
@@ -82,7 +82,7 @@ def _on(
     if item.sure is None:
         raise CannotSay("a condition on an item needs a field of it that is always there")
     near, far = say(at.words.at_item(item.name, "")), say(at.words.at_item(item.name, f"%{item.variable}."))
-    return [_where(writer, item.variable, item.sure, f"iif({item.sure}.exists(), {near}, {far})", rules, kind)]
+    return [_where(writer, item.variable, item.sure, f"iif({named(item.sure)}.exists(), {near}, {far})", rules, kind)]
 
 
 def _first_there(writer: Writer, fields: Sequence[str], at: At, rules: list[Rule]) -> list[Rule]:
@@ -92,9 +92,9 @@ def _first_there(writer: Writer, fields: Sequence[str], at: At, rules: list[Rule
     for number, name in enumerate(fields):
         source: Rule = {"context": item.variable if item else at.source, "element": name, "variable": writer.fresh("g")}
         if number:
-            near = " and ".join(f"{one}.exists().not()" for one in fields[:number])
-            far = " and ".join(f"%{source['context']}.{one}.exists().not()" for one in fields[:number])
-            source["condition"] = f"iif({name}.exists(), {near}, {far})"
+            near = " and ".join(f"{named(one)}.exists().not()" for one in fields[:number])
+            far = " and ".join(f"%{source['context']}.{named(one)}.exists().not()" for one in fields[:number])
+            source["condition"] = f"iif({named(name)}.exists(), {near}, {far})"
         made.append(then(source, [], rules))
     return made
 

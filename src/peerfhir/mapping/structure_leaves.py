@@ -10,7 +10,7 @@ from peerfhir.fhir.definitions import PRIMITIVES
 from peerfhir.fhir.fhirpath.parser import Call, Expression, Literal, Member, Variable, parse
 from peerfhir.mapping.codes import CodeMap
 from peerfhir.mapping.concept_map_export import concept_map, local_system
-from peerfhir.mapping.expression_text import CannotSay, printed, quoted, said
+from peerfhir.mapping.expression_text import CannotSay, named, printed, quoted, said
 from peerfhir.mapping.structure_conditions import Sign, guarded, present
 from peerfhir.mapping.structure_rules import (
     At,
@@ -167,5 +167,5 @@ def _translated(writer: Writer, table: CodeMap, key: str, at: At, source: tuple[
     if table.blank is not None and table.blank.code is not None:
         blank = constant(at.here, at.target, key, table.blank.code)
         before = f"%{at.item.name}." if at.item is not None and source[0] == at.item.variable else ""
-        rules += guarded(writer, f"{before}{source[1]}.exists().not()", at, [blank])
+        rules += guarded(writer, f"{before}{named(source[1])}.exists().not()", at, [blank])
     return rules
