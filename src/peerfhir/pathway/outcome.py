@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -88,6 +88,15 @@ class Schedule:
     baseline_days: int
     every_days: int
     window_days: int
+
+    def due(self, began: date, last: date | None) -> tuple[date, date]:
+        """The first and the last day on which it is to be asked.
+
+        began  when the two began to work together
+        last   when it was answered last, if ever
+        """
+        day = began + timedelta(self.baseline_days) if last is None else last + timedelta(self.every_days)
+        return day - timedelta(self.window_days), day + timedelta(self.window_days)
 
 
 @dataclass(frozen=True)
