@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from peerfhir.records import kept
 from peerfhir.records.database import open_engine, reading, writing
 from peerfhir.records.schema import mapping_file
 from tests.support import shipped
+from tests.support.house import ROOT, furnish
 from tests.support.mapping_folder import CANONICAL, write
 
 NOTE = """mapping: note
@@ -273,3 +275,28 @@ def test_every_shipped_mapping_is_read_back_as_it_is(lite, clock) -> None:
     with reading(lite) as connection:
         for one in mappings.active():
             assert pinned(connection, one.sha256).content == one.content, one.name
+
+
+def test_a_service_with_a_version_that_was_used_for_something_else_does_not_start(
+    tmp_path: Path, sqlite_template: Path, log_lines: io.StringIO
+) -> None:
+    mappings = tmp_path / "mappings"
+    shutil.copytree(ROOT / "mappings", mappings, ignore=shutil.ignore_patterns("examples"))
+    shutil.copy(sqlite_template, tmp_path / "peerfhir.db")
+    url = f"sqlite:///{tmp_path / 'peerfhir.db'}"
+    first = furnish(tmp_path, url, PEERFHIR_MAPPINGS=str(mappings))
+    first.check()
+    assert first.web() is not None  # what each process of the service does
+    path = mappings / "summary" / "summary.map.yaml"
+    path.write_text(path.read_text("utf-8") + "# more\n", "utf-8")
+    again = furnish(tmp_path, url, PEERFHIR_MAPPINGS=str(mappings))
+    with pytest.raises(BadConfiguration, match=r"summary/summary\.map\.yaml:3:1: error PM011"):
+        again.check()
+    with pytest.raises(BadConfiguration, match="PM011"):
+        again.worker()
+    developing = furnish(tmp_path, url, PEERFHIR_MAPPINGS=str(mappings), PEERFHIR_DEVELOPMENT="true")
+    developing.check()
+    assert developing.worker() is not None
+    assert "warning PM011" in log_lines.getvalue()
+    for house in (first, again, developing):
+        house.engine.dispose()

@@ -67,6 +67,20 @@ def test_the_version_that_was_used_is_compared_with_the_one_that_is_here(place: 
     assert reader.read(out.encode())["version"] == "major"
 
 
+def test_a_version_that_was_changed_without_a_number_is_compared_with_what_was_used(place: Path) -> None:
+    path = place / "mappings" / "referral-csv" / "referral-csv.map.yaml"
+    path.write_text(path.read_text("utf-8").replace("version: 1.1.0", "version: 1.0.0"), "utf-8")
+    example(place / "mappings", "referral-csv", "01", table(row()))
+    code, out, _ = diff(place, "referral-csv@1.0.0", "referral-csv")
+    assert (code, "request.intent" in out) == (1, True)
+
+
+def test_looking_for_a_version_makes_no_database(place: Path) -> None:
+    (place / "peerfhir.db").unlink()
+    assert diff(place, "referral-csv@1.0.0", "referral-csv")[2].endswith("peerfhir.db is not there.\n")
+    assert not (place / "peerfhir.db").exists()
+
+
 def test_a_version_that_was_never_used_is_told_with_those_that_were(place: Path) -> None:
     code, _, err = diff(place, "referral-csv@9.9.9", "referral-csv")
     assert code == 2

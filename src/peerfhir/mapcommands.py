@@ -134,10 +134,8 @@ def diff(
     from peerfhir.mapping.comparing import compared
 
     _one_of(form, ("text", "json"))
-    if examples and corpus is not None:
-        _usage("Say --examples or --corpus.")
-    if corpus is not None and not corpus.is_dir():
-        _usage(f"{corpus} is not there.")
+    if corpus is not None and (examples or not corpus.is_dir()):
+        _usage("Say --examples or --corpus." if examples else f"{corpus} is not there.")
     found = compared(_any(mappings, a, config), _any(mappings, b, config), corpus)
     for line in found.lines() if form == "text" else [found.json()]:
         typer.echo(line)
@@ -350,29 +348,30 @@ def _find(folder: Path, mapping_id: str, overlay: str | None = None) -> Opened:
 
 
 def _any(folder: Path, name: str, config: Path) -> Opened:
-    """A mapping by id, id+overlay, id@version that is here or was used, or the path of its document."""
+    """A mapping by id, id+overlay, the path of its document, or id@version as it was used, else as it is here."""
     path = Path(name)
     if path.suffix == ".yaml":
-        if not path.is_file():
-            _usage(f"{path} is not there.")
+        _readable(path)
         return _find(path.resolve().parents[1], path.parent.name if path.parent.name else path.resolve().parent.name)
-    plain, at, version = name.partition("@")
-    if not at:
+    plain, _, version = name.partition("@")
+    if not version:
         return _find(folder, plain)
     here = _shelf(folder).find(plain)
-    if here is not None and here.document.version == version:
-        return here
-    if not (config / "peerfhir.yaml").is_file():
-        _usage(f"{name} is not here; say --config of the service that used it, or the path of its document.")
-    from peerfhir.errors import Fault
+    from peerfhir.errors import Fault, NotFound
     from peerfhir.mapping.shelf import Opened
     from peerfhir.operators import Operator
     from peerfhir.wiring import House
 
     try:
+        if not (config / "peerfhir.yaml").is_file():
+            raise NotFound("say --config of the service that used it, or the path of its document.")
         used = Operator(House.open(config, os.environ)).mapping_used(plain, version)
     except Fault as fault:
-        _usage(f"{name} is not here: {fault.what}")
+        return (
+            here
+            if here is not None and here.document.version == version
+            else _usage(f"{name} is not here: {fault.what}")
+        )
     return Opened(used, here.folder if here is not None else folder / used.id, used.document.mark.path)
 
 

@@ -179,6 +179,8 @@ class Operator:
         from peerfhir.records import kept
         from peerfhir.records.database import reading
 
+        if self.house.is_new:
+            raise NotFound(f"{self.house.database_name} is not there.")
         self.house.check_schema()
         mapping, _, overlay = name.partition("+")
         with reading(self.house.engine) as connection:

@@ -74,10 +74,14 @@ class House:
 
     def migrate_if_new(self) -> None:
         """Make the schema of an embedded database that does not exist yet; an old one is never changed unasked."""
-        prefix = "sqlite:///"
-        url = self.settings.database_url
-        if url.startswith(prefix) and not Path(url.removeprefix(prefix)).exists():
+        if self.is_new:
             self.migrate()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether an embedded database does not exist yet; looking into it would make it."""
+        prefix, url = "sqlite:///", self.settings.database_url
+        return url.startswith(prefix) and not Path(url.removeprefix(prefix)).exists()
 
     def check_schema(self) -> None:
         """Raises BadConfiguration when the schema is not the one this version needs, or there is no database."""
