@@ -121,6 +121,7 @@ CASES = (
     c("PM007", "bundle: transaction", "bundle: §[transaction]", "bundle: transaction"),
     c("PM008", "levels: kinds.csv", "levels: §kinds2.csv", "levels: ./kinds.csv"),
     c("PM008", "levels: kinds.csv", "levels: §../../kinds.csv", "levels: ../visit/kinds.csv"),
+    c("PM010", "bundle: transaction\n", "accept: [§{code: PM300, because: none}]\nbundle: transaction\n", "accept: [{code: PM500, because: soon}]\nbundle: transaction\n", "", W),
     # --- expressions ---
     c("PM100", "=patient.trim()", "=patient§.", "=patient .trim()", ""),
     c("PM101", '"Mood of {{%who}}"', '"Mood of §{{%who}"', '"Mood of {%who}"', "two braces"),
@@ -192,6 +193,8 @@ CASES = (
     c("PM262", "    reasonCode:", "    serviceProvider: {reference: §\"Patient/{{visit}}\"}\n    reasonCode:", "    serviceProvider: {reference: \"Organization/{{visit}}\"}\n    reasonCode:"),
     c("PM263", "mood: https://clinic.example/mood", "mood: §clinic.example/mood", "mood: urn:x:mood"),
     c("PM264", "    subject: {$ref: person}\n    period", "    subject: {$ref: §persons}\n    period", "    subject: {$ref: person}\n    period", "did you mean 'person'"),
+    c("PM265", "bundle: transaction", "bundle: none", "bundle: collection"),
+    c("PM266", "bundle: transaction", "bundle: batch", "bundle: collection"),
     c("PM270", "    resourceType: Observation\n    $if: mood.exists()\n", "    §resourceType: Observation\n    $each: topics as t\n", "    resourceType: Observation\n    $each: topics as t\n    $identity: [=visit, =mood & 'x']\n", "$identity", W),
     c("PM271", '    $request: {ifNoneExist: "identifier={{%systems.mrn}}|{{patient}}"}\n', "", '    $request: {ifNoneExist: "identifier=urn:oid:1.2.3|{{patient}}"}\n', "", W),
     c("PM272", '"identifier={{%systems', '§"identifiers={{%systems', '"active=true&identifier={{%systems', "did you mean 'identifier'"),
