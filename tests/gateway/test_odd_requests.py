@@ -200,6 +200,15 @@ def test_a_transaction_reads_as_the_single_request_would(client: FlaskClient, he
     assert refused.status_code == 412
 
 
+def test_a_batch_answers_a_head_without_a_resource(client: FlaskClient, here: str) -> None:
+    url = here.removeprefix("/fhir/")
+    entries = [{"request": {"method": method, "url": url}} for method in ("HEAD", "GET")]
+    body = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+    answers = client.post("/fhir", json=body, headers=AUTH).json["entry"]
+    assert [(one["response"]["status"], "resource" in one) for one in answers] == [("200 OK", False), ("200 OK", True)]
+    assert answers[0]["response"]["etag"] == 'W/"2"'
+
+
 def test_resources_that_point_at_each_other_are_created_together(client: FlaskClient) -> None:
     first, second = (f"urn:uuid:{each * 8}-{each * 4}-4{each * 3}-8{each * 3}-{each * 12}" for each in "12")
     made = _transaction(client, *(

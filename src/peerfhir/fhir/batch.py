@@ -38,7 +38,8 @@ def run(body: Json, call: Call, answer: Callable[[Call], Reply]) -> Json:
 
 def _answer(raw: Json, call: Call, answer: Callable[[Call], Reply]) -> Json:
     try:
-        reply = answer(_call(raw, call))
+        asked = _call(raw, call)
+        reply = answer(asked)
     except Fault as fault:
         return {"response": {"status": _phrase(fault.status), "outcome": outcome_of(fault)}}
     response: dict[str, Any] = {"status": _phrase(reply.status)}
@@ -50,7 +51,8 @@ def _answer(raw: Json, call: Call, answer: Callable[[Call], Reply]) -> Json:
         response["lastModified"] = parsedate_to_datetime(reply.headers["Last-Modified"]).strftime("%Y-%m-%dT%H:%M:%SZ")
     if reply.status >= 400:
         return {"response": {**response, "outcome": Raw(reply.body)}}
-    return {"resource": Raw(reply.body), "response": response} if reply.body else {"response": response}
+    whole = reply.body and asked.method != "HEAD"
+    return {"resource": Raw(reply.body), "response": response} if whole else {"response": response}
 
 
 def _call(raw: Json, call: Call) -> Call:
