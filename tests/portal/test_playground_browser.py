@@ -172,6 +172,25 @@ def test_what_is_absent_says_why_and_shows_where(tab: Tab) -> None:
     assert tab.lit("record")[0] == "email"
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_data_that_look_real_raise_a_banner_where_one_looks(
+    chromium: Any, door: tuple[Served, str], width: int
+) -> None:
+    tab = opened(chromium, door, width)
+    page = tab.page
+    record = page.locator("#record")
+    record.fill(record.input_value().replace("Lonely", "ask ana@hospital.org"))
+    banner = page.get_by_role("alert")
+    banner.wait_for()
+    assert "looks real" in banner.text_content()
+    box = banner.bounding_box()
+    assert box["y"] >= 0
+    assert box["y"] + box["height"] <= 900
+    record.fill(record.input_value().replace("ana@hospital.org", "ana@example.org"))
+    banner.wait_for(state="detached")
+    page.context.close()
+
+
 def test_an_example_is_saved_as_two_downloads_and_the_text_stays(tab: Tab) -> None:
     page = tab.page
     tab.edit("active: true", "active: false")

@@ -151,3 +151,26 @@ def test_a_draft_is_held_to_the_profiles_of_the_sites_packages(tmp_path: Path) -
         assert required == ["the profile requires the element 'birthDate'"], trial.problems
     finally:
         pen.end()
+
+
+def test_a_draft_is_held_to_the_privacy_policy_of_the_site(tmp_path: Path) -> None:
+    text = CLAIMING.replace("string!", "{type: string!, sensitive: diagnosis}").replace(
+        "profile: named", "active: true"
+    )
+    text = text.replace("    active: true\n    gender", "    gender").replace(f"profiles: {{named: {PROFILE}}}\n", "")
+    text = text.replace("gender: =a", "name: {family: =a}")
+    (tmp_path / "mappings").mkdir()
+    draft = Draft(tmp_path / "mappings", "", text)
+    told = []
+    for policy in ("", "labels:\n  diagnosis: {allow: [Condition]}\n"):
+        home = tmp_path / f"site{len(told)}"
+        home.mkdir()
+        if policy:
+            (home / "privacy.yaml").write_text(policy)
+        pen = Playpen(SystemClock(), CANONICAL, home)
+        try:
+            told.append({one["code"] for one in pen.tried(draft, '{"a": "x"}', 1).problems})
+        finally:
+            pen.end()
+    assert "PM301" not in told[0]
+    assert "PM301" in told[1]

@@ -194,7 +194,7 @@ def _guarded(line: bytes) -> bytes:
         signal.setitimer(signal.ITIMER_PROF, MOST_WORK)
         if "pane" in asked:
             return writer.write(asdict(offered(draft, asked["pane"], asked["at"], known)))
-        site = Site(asked["canonical"], known, profiles)
+        site = Site(asked["canonical"], known, profiles, Path(asked["config"]) / "privacy.yaml")
         wanted = Wanted(asked["show"], asked["traced"], against)
         return writer.write(asdict(tried(draft, asked["record"], asked["number"], site, wanted)))
     except (MemoryError, RecursionError):

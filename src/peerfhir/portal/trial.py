@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from peerfhir.fhir import writer
@@ -76,11 +77,13 @@ class Site:
     canonical    base of our own canonicals
     instruments  the questionnaires that mappings may name
     profiles     canonical -> StructureDefinition with its snapshot
+    policy       the file that says what sensitive fields may reach; None: what holds without one
     """
 
     canonical: str
     instruments: Mapping[str, Form] = field(default_factory=dict)
     profiles: Mapping[str, Json] = field(default_factory=dict)
+    policy: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -124,8 +127,9 @@ def looks_real(record: str) -> bool:
 
 def _opened(draft: Draft, site: Site) -> tuple[Opened | None, list[Problem]]:
     found = survey(
-        draft.root, canonical=site.canonical, instruments=site.instruments, profiles=site.profiles, folder=Typed(draft)
-    )
+        draft.root, canonical=site.canonical, instruments=site.instruments, profiles=site.profiles, folder=Typed(draft),
+        policy=site.policy,
+    )  # fmt: skip
     name = f"{draft.id}+{draft.overlay}" if draft.overlay else draft.id
     loaded = found.loaded.get(name)
     opened = Opened(loaded, draft.path.parent, loaded.document.mark.path) if loaded is not None else None
