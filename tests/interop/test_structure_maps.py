@@ -17,7 +17,7 @@ from peerfhir.mapping.shelf import Opened, look
 from peerfhir.mapping.structure_map import structure_map
 from tests.interop import judges
 from tests.interop.records import SEED, examples_of, made_up
-from tests.mapping import samples
+from tests.mapping import moods, samples
 from tests.support import shipped
 from tests.support.mapping_folder import CANONICAL, write
 
@@ -153,7 +153,7 @@ def test_exported_structure_maps_make_the_same_resources_in_medplum(tmp_path: Pa
     told, unsaid, asked = [], [], []
     every = look(write(tmp_path, "every-form", EVERY_FORM.read_text("utf-8")), CANONICAL).find("every-form")
     assert every is not None
-    for mapping in (*shipped.shelf().opened, every):
+    for mapping in (*shipped.shelf().opened, every, moods.opened(tmp_path / "moods")):
         _, gaps = structure_map(mapping, CANONICAL)
         if gaps:
             unsaid += gaps

@@ -122,6 +122,19 @@ def test_references_in_an_export_follow_the_names_that_each_run_makes_anew() -> 
     assert made["description"].startswith("Every run names what it makes anew")
 
 
+def test_every_form_of_the_language_leaves_but_for_what_is_listed(tmp_path: Path) -> None:
+    text_of = Path(__file__).parents[1] / "interop" / "every_form.map.yaml"
+    mapping = look(write(tmp_path, "every-form", text_of.read_text("utf-8")), CANONICAL).find("every-form")
+    assert mapping is not None
+    made, gaps = structure_map(mapping, CANONICAL)
+    assert gaps == []
+    assert [one for one in validate(made, by_model=False) if one.severity == "error"] == []
+    said = text(made)
+    assert said.splitlines()[1] == "// Every form of the language that an export can say, version 1.0.0"
+    assert ".`minutes` as " in said
+    assert said.count("create('Observation')") == 2
+
+
 def test_an_overlay_has_a_structure_map_and_a_model_of_its_own() -> None:
     overlaid = next(one for one in OPENED if one.name == "referral-csv+epic-like")
     made, _ = structure_map(overlaid, CANONICAL)

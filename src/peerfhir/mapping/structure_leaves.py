@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from decimal import Decimal
 
 from peerfhir.config import Node as Yaml
 from peerfhir.fhir.definitions import PRIMITIVES
@@ -83,6 +84,8 @@ def _evaluated(writer: Writer, node: Yaml, spot: Spot, at: At) -> list[Rule]:
     tree, fhir = parse(text[1:]), bool(writer.opened.checked.source.type)
     if isinstance(tree, Call) and tree.name == "toQuantity" and tree.base is not None and spot.kind not in PRIMITIVES:
         return _quantity(writer, node, tree, spot, at)
+    if isinstance(tree, Literal) and isinstance(tree.value, bool | int | Decimal):
+        return [constant(at.here, at.target, spot.key, tree.value)]
     table = _table(tree, at)
     if table is not None and spot.kind in ("Coding", "CodeableConcept"):
         return _translated_coding(writer, tree, spot, at)
