@@ -13,11 +13,13 @@ CLOSED = [
     '<div xmlns="http://www.w3.org/1999/xhtml"><p>a<br/>b</p><img src="x"/></div>\n',
     "<div>&nbsp;&copy;</div>",  # entities of HTML, which XML does not know
     '<div title="a > b">x</div>',
+    "<div>5 > 3 <b>it's 5' > 4'</b></div>",
+    """<div title='/>'>"<p>"<br title="/>" /></p></div>""",
     "<div><!-- <p> --></div>",
     "<div>\ud800</div>",  # half a character: refused elsewhere, no fault here
 ]
 OPEN = ["<div>", "<div><p>x</div>", "<div><b><i>x</b></i></div>", "<div>x</div><div>y</div>", "</div>", "", "x",
-        "<div>&nbsp;<p></div>", "<div><br></div>"]  # fmt: skip
+        "<div>&nbsp;<p></div>", "<div><br></div>", '<div><p title="/>"></div>']  # fmt: skip
 
 
 @pytest.mark.parametrize("div", CLOSED)

@@ -41,7 +41,9 @@ def is_closed(div: str) -> bool:
     """Whether every tag is closed, in turn, and one div is around everything. The text is of allowed tags already."""
     if "<!--" in div:
         div = _COMMENTS.sub("", div)
-    return _is_nested(div) or _is_nested(_VALUES.sub("", div))  # ">" may stand in the value of an attribute
+    if div.count("<") != div.count(">"):  # one may stand in the value of an attribute, or in a text
+        div = _VALUES.sub("", div)
+    return _is_nested(div)
 
 
 def _is_nested(div: str) -> bool:
