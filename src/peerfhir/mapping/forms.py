@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 _YEAR = r"(?!0000)[0-9]{4}"
@@ -30,6 +30,8 @@ _FORMS = {
     "instant": re.compile(rf"{_FULL}T{_CLOCK}{_ZONE}"),
     "time": re.compile(_CLOCK),
 }
+_STORED = r"/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?"
+_REFERENCE = re.compile(rf"([A-Z][A-Za-z]+)(?:{_STORED}|\?\S+)|https?://[^\s/?#]+(?:/\S*)?|urn:[A-Za-z0-9]+:\S+|#\S*")
 _DATED = frozenset(("date", "dateTime", "instant"))
 _INTEGERS = {"integer": -(2**31), "positiveInt": 1, "unsignedInt": 0}
 REFERENCE = "reference"  # no primitive: the text in a Reference
@@ -50,19 +52,26 @@ def fits(kind: str, value: Any) -> bool:
         return value is True or value is False
     if not isinstance(value, str):
         return False
-    form = _FORMS.get(kind) if kind != REFERENCE else _reference()
+    if kind == REFERENCE:
+        return is_reference(value)
+    form = _FORMS.get(kind)
     if form is None:
         return _NOT_BLANK.search(value) is not None
     return form.fullmatch(value) is not None and (kind not in _DATED or is_day(value))
 
 
 @cache
-def _reference() -> re.Pattern[str]:
+def _resources() -> frozenset[str]:
     from peerfhir.fhir.definitions import r4
 
-    stored = r"/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?"
-    local = f"(?:{'|'.join(sorted(r4().resources()))})(?:\\?\\S+|{stored})"
-    return re.compile(rf"#\S*|urn:[A-Za-z0-9]+:\S+|https?://[^\s/?#]+(?:/\S*)?|{local}")
+    return frozenset(r4().resources())
+
+
+@lru_cache(maxsize=1024)
+def is_reference(value: str) -> bool:
+    """Whether a text can stand in a Reference; the same few come again and again."""
+    match = _REFERENCE.fullmatch(value)
+    return match is not None and (match.group(1) is None or match.group(1) in _resources())
 
 
 def form(kind: str) -> Callable[[str], re.Match[str] | None]:

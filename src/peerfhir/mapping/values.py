@@ -62,6 +62,8 @@ def copied(value: Any) -> Any:
 
 def form_checker(form: str | None, codes: frozenset[str] | None) -> Callable[[Any], Any]:
     """A function that lets a value through when it has the form of a primitive and is among the codes."""
+    if form == forms.REFERENCE:
+        return _reference
 
     def check(value: Any) -> Any:
         if value is None:
@@ -73,6 +75,12 @@ def form_checker(form: str | None, codes: frozenset[str] | None) -> Callable[[An
         return value
 
     return check
+
+
+def _reference(value: Any) -> Any:
+    if value is None or (type(value) is str and forms.is_reference(value)):
+        return value
+    raise EvaluationProblem("PM720", "the value does not have the form of a reference")
 
 
 def field_checker(field: Field) -> Callable[[Any], Any]:
