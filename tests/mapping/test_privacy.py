@@ -56,7 +56,7 @@ def told(folder: Path, policy: str, text: str = TEXT) -> list[tuple[str, int, st
     "entry",
     [
         "SUD: {allow: [Observation.identifier]}", "SUD: {allow: [Observation]}", "SUD: {refuse: [Observation.value, text]}",
-        "PSY: {allow: [Observation.value]}", 
+        "PSY: {allow: [Observation.value]}",
         "PSY: {refuse: [Observation.identifier]}", "default: {refuse: [Patient, Observation.note]}", "SUD: {refuse: [display]}",
     ],
 )  # fmt: skip
