@@ -248,8 +248,9 @@ class Reloading:
             self._follow()
         except DatabaseBusy:
             log().warning("the database was busy")
-        except BadConfiguration as fault:
-            log().error("mappings not reloaded", count=len(fault.problems))
+        except Exception as fault:  # somebody else's request must not fail of it; the mappings in use stay
+            problems = fault.problems if isinstance(fault, BadConfiguration) else ()
+            log().error("mappings not reloaded", code=type(fault).__name__, count=len(problems))
         finally:
             self._lock.release()
 
