@@ -145,3 +145,16 @@ def test_a_fragment_of_a_library_is_checked_there_and_used_here(tmp_path: Path) 
     assert [str(one) for one in found.problems] == []
     broken = put(tmp_path, library__common=library.replace("=%number", "=%nummer"))
     assert {(one.mark.path, one.code) for one in broken.problems} == {("mappings/library/common.library.yaml", "PM110")}
+
+
+def test_fragments_that_double_are_told_before_they_are_written_out(tmp_path: Path) -> None:
+    fragments = ["fragments:", "  f0: {type: Extension, body: {url: http://a.example/x, valueString: a}}"]
+    for at in range(1, 40):
+        both = f"{{$use: f{at - 1}}}, {{$use: f{at - 1}}}"
+        fragments.append(f"  f{at}: {{type: Extension, body: {{url: http://a.example/x, extension: [{both}]}}}}")
+    patient = PATIENT + "    extension: [{$use: f39}]\n"
+    found = put(tmp_path, row__row=HEAD + "\n".join(fragments) + "\n" + patient)
+    what = "with its rows and fragments written out this has 81,913 nodes; the most are 50,000"
+    assert [str(one) for one in found.problems] == [
+        f"mappings/row/row.map.yaml:29:3: error PM252: fragments.f13: {what}"
+    ]

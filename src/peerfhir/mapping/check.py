@@ -15,6 +15,7 @@ from peerfhir.mapping.bands import Band
 from peerfhir.mapping.bound import Bound
 from peerfhir.mapping.codes import CodeMap
 from peerfhir.mapping.document import Document, keys
+from peerfhir.mapping.extent import MOST_NODES, Extent
 from peerfhir.mapping.fields import Declarations, Field, Fields
 from peerfhir.mapping.fragments import Fragment
 from peerfhir.mapping.fragments import read as fragments_of
@@ -135,6 +136,8 @@ class _Checker:
             self._problems.add(document.source.mark, "PM007", "source", "format fhir belongs to direction: from-fhir")
         rows = Rows(self._lists.tables, self._problems)
         fragments = self._fragments(rows)
+        if fragments is None:
+            return None
         questions = Questions(self._leaves, self._problems, self._lists.forms)
         resources = Resources(
             document, source, self._leaves, self._definitions, self._problems, fragments, questions,
@@ -178,8 +181,20 @@ class _Checker:
         )
         return modelled(scope, source, self._document, self._lists.outlines, self._lists.forms, self._problems)
 
-    def _fragments(self, rows: Rows) -> dict[str, Fragment]:
+    def _fragments(self, rows: Rows) -> dict[str, Fragment] | None:
+        """With their rows written out; None for a document that is too large to be written out."""
         found = fragments_of(self._document.fragments, self._definitions, self._problems)
+        document, tables = self._document, self._lists.tables
+        extent = Extent({name: one.body for name, one in found.items()}, {n: len(t.rows) for n, t in tables.items()})
+        sizes = [(one.mark, f"fragments.{name}", extent.of_fragment(name)) for name, one in found.items()]
+        given = {"resources": document.resources, "record": document.record}
+        sizes += [(one.mark, name, extent.of(one)) for name, one in given.items() if one is not None]
+        large = [one for one in sizes if one[2] > MOST_NODES]
+        for mark, address, size in large[:1]:  # what uses it is too large because of it
+            what = f"with its rows and fragments written out this has {size:,} nodes; the most are {MOST_NODES:,}"
+            self._problems.add(mark, "PM252", address, what)
+        if large:
+            return None
         return {name: replace(one, body=rows.expanded(one.body, f"fragments.{name}")) for name, one in found.items()}
 
     def _alone(self, fragments: Mapping[str, Fragment], scope: Scope) -> None:
@@ -193,6 +208,8 @@ class _Checker:
 
     def library_checked(self) -> None:
         fragments = self._fragments(Rows(self._lists.tables, self._problems))
+        if fragments is None:
+            return
         self._alone(fragments, self._scope(Source("json", Fields({}))))
 
     def _record(self, declarations: Declarations, resources: Resources, scope: Scope, rows: Rows) -> Struct | None:
