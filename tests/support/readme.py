@@ -56,11 +56,11 @@ def tree() -> str:
     tops = {line.split("/")[0] for line in tracked if "/" in line}
     rooms = {line.split("/")[2] for line in tracked if line.startswith("src/peerfhir/") and line.count("/") > 2}
     lines = ["src/peerfhir/"]
-    lines += [f"  {room + '/':<18}{caption(ROOMS / room / '__init__.py')}" for room in ORDER if room in rooms]
-    lines += [f"  {room + '/':<18}{caption(ROOMS / room / '__init__.py')}" for room in sorted(rooms - set(ORDER))]
+    lines += [f"  {room + '/':<24}{caption(ROOMS / room / '__init__.py')}" for room in ORDER if room in rooms]
+    lines += [f"  {room + '/':<24}{caption(ROOMS / room / '__init__.py')}" for room in sorted(rooms - set(ORDER))]
     files = sorted(path for path in ROOMS.glob("*.py") if path.name != "__init__.py")
-    lines += [f"  {path.name:<18}{caption(path)}" for path in files]
-    lines += [f"{name + '/':<20}{words}" for name, words in FOLDERS.items() if name in tops]
+    lines += [f"  {path.name:<24}{caption(path)}" for path in files]
+    lines += [f"{name + '/':<26}{words}" for name, words in FOLDERS.items() if name in tops]
     return "```\n" + "\n".join(lines) + "\n```"
 
 
