@@ -213,7 +213,7 @@ def schema(
     mappings: Folder = DEFAULT,
 ) -> None:
     """Print the JSON Schema of a document, for editors."""
-    from peerfhir.mapping import schema_json
+    from peerfhir.mapping.exports import schema_json
 
     _one_of(kind, schema_json.KINDS)
     if not write:
@@ -234,7 +234,7 @@ def export(
     mappings: Folder = DEFAULT,
 ) -> None:
     """Write a mapping in a standard form."""
-    from peerfhir.mapping.exchange import EXPORTS, exported
+    from peerfhir.mapping.exports.exchange import EXPORTS, exported
     from peerfhir.mapping.shelf import canonical_of
 
     _one_of(to, EXPORTS)
@@ -259,7 +259,7 @@ def import_(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to write into.")] = None,
 ) -> None:
     """Turn a ConceptMap into the CSV of a code map, or such a CSV into a ConceptMap."""
-    from peerfhir.mapping.importing import FORMS, imported
+    from peerfhir.mapping.exports.importing import FORMS, imported
 
     _one_of(form, FORMS)
     if not file.is_file():

@@ -8,8 +8,8 @@ import pytest
 
 from peerfhir.adapters.instruments import examined, load_instruments
 from peerfhir.errors import BadConfiguration
+from peerfhir.mapping.exports.schema_json import schema as instrument_schema
 from peerfhir.mapping.problems import Problem
-from peerfhir.mapping.schema_json import schema as instrument_schema
 
 CONFIG = Path(__file__).parents[2] / "config" / "instruments"
 FILE, FORM, EXAMPLE = "instrument.yaml", "questionnaire.json", "examples/all_nearly_every_day.json"

@@ -94,7 +94,12 @@ def test_a_panel_holds_its_total_and_only_shared_answers(mappings: Mappings) -> 
     maker = Maker(SEED)
     instrument = maker.instrument()
     outcome = maker.outcome(maker.person(), instrument)
-    refs = replace(maker.refs(), total="Observation/t", items=("Observation/a", "Observation/b"), response="QuestionnaireResponse/r")
+    refs = replace(
+        maker.refs(),
+        total="Observation/t",
+        items=("Observation/a", "Observation/b"),
+        response="QuestionnaireResponse/r",
+    )
     made = outcomes.to_fhir(mappings, Piece.PANEL, outcome, instrument, refs)
     assert [each["reference"] for each in made["hasMember"]] == ["Observation/t", "Observation/a", "Observation/b"]
     assert "dataAbsentReason" not in made

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from peerfhir.mapping.exchange import EXPORTS, exported
+from peerfhir.mapping.exports.exchange import EXPORTS, exported
 from tests.support import shipped
 from tests.support.mapping_folder import CANONICAL
 
 HERE = Path(__file__).parent / "exports"
 ENDINGS = {
     "structuremap": "structuremap.json", "fml": "fml", "conceptmap": "conceptmap.json", "table": "table.csv",
-    "jsonschema": "schema.json",
+    "logicalmodel": "model.json", "jsonschema": "schema.json",
 }  # fmt: skip
 
 

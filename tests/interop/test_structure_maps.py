@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from peerfhir.fhir.definitions import r4
-from peerfhir.mapping.fml import text
-from peerfhir.mapping.logical_model import logical_model
+from peerfhir.mapping.exports.fml import text
+from peerfhir.mapping.exports.logical_model import logical_model
+from peerfhir.mapping.exports.structure_map import structure_map
 from peerfhir.mapping.shelf import Opened, look
-from peerfhir.mapping.structure_map import structure_map
 from tests.interop import judges
 from tests.interop.records import SEED, examples_of, made_up
 from tests.mapping import moods, samples

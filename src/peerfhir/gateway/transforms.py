@@ -22,9 +22,9 @@ from peerfhir.gateway.asked import Asked
 from peerfhir.gateway.mapped import mapped
 from peerfhir.gateway.parts import Parts
 from peerfhir.gateway.rest import headers_of
-from peerfhir.mapping import logical_model
+from peerfhir.mapping.exports import logical_model
+from peerfhir.mapping.exports.structure_map import structure_map
 from peerfhir.mapping.shelf import Opened
-from peerfhir.mapping.structure_map import structure_map
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _DEFINED = "http://hl7.org/fhir/OperationDefinition"

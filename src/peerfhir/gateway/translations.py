@@ -13,8 +13,8 @@ from peerfhir.gateway.asked import Asked
 from peerfhir.gateway.parts import MappingsKnown
 from peerfhir.mapping.catalogue import Loaded
 from peerfhir.mapping.code_map import CodeMap, Target
-from peerfhir.mapping.concept_map_export import concept_map, local_system
-from peerfhir.mapping.logical_model import map_id
+from peerfhir.mapping.exports.concept_map_export import concept_map, local_system
+from peerfhir.mapping.exports.logical_model import map_id
 from peerfhir.mapping.shelf import Opened
 
 _KNOWN = (

@@ -13,8 +13,7 @@ from peerfhir.fhir.fhirpath.problems import EvaluationProblem
 from peerfhir.mapping.examples import Example
 from peerfhir.mapping.inputs import EXAMPLES_NOW, Given, records
 from peerfhir.mapping.outcomes import Trace
-from peerfhir.mapping.outline import Written
-from peerfhir.mapping.review_table import code_maps
+from peerfhir.mapping.outline import Written, code_maps
 from peerfhir.mapping.shelf import Opened
 from peerfhir.mapping.traced import Tracer
 

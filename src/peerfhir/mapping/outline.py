@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from peerfhir.config import Mark
 from peerfhir.config import Node as Yaml
-from peerfhir.fhir.fhirpath.parser import Call, Expression, Member, Variable, children, parse
+from peerfhir.fhir.fhirpath.parser import Call, Expression, Literal, Member, Variable, children, parse
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem
 from peerfhir.mapping.document import Document
 from peerfhir.mapping.leaves import bare
@@ -91,6 +91,15 @@ def _read(expression: Expression, names: Names, focus: str, found: set[str]) -> 
             here = below_it[0] if below_it else frozenset()
     found |= here
     return here
+
+
+def code_maps(expression: Expression) -> list[str]:
+    """The names of the code maps an expression translates with."""
+    own = []
+    if isinstance(expression, Call) and expression.name == "translate" and expression.arguments:
+        first = expression.arguments[0]
+        own = [str(first.value)] if isinstance(first, Literal) else []
+    return [*own, *(name for child in children(expression) for name in code_maps(child))]
 
 
 def expressions_of(node: Yaml) -> tuple[Expression, ...]:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from peerfhir.fhir.definitions import PRIMITIVES, Element, r4
-from peerfhir.mapping.schema_json import schema
+from peerfhir.mapping.exports.schema_json import schema
 from peerfhir.portal.cursor import Cursor, Path, cursor, entries, plain, tree
 from peerfhir.portal.draft import Draft, Typed
 from peerfhir.portal.expressing import Offer, offers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from peerfhir.fhir.fhirpath.parser import Binary, Call, Expression, Index, Member, TypeTest, Unary, Variable
-from peerfhir.mapping.expression_text import FOCUSED, Words, quoted
+from peerfhir.mapping.exports.expression_text import FOCUSED, Words, quoted
 
 # Signs that are percent-encoded, the percent sign first; the two that need an escape in a text are not among them
 _RESERVED = '% !"#$&()*+,/:;<=>?@[]^`{|}'

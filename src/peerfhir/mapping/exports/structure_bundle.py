@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from peerfhir.fhir.fhirpath.parser import parse
-from peerfhir.mapping.expression_reads import mentioned, searched
-from peerfhir.mapping.expression_text import CannotSay, printed, quoted, said
-from peerfhir.mapping.plain_questions import Asked
-from peerfhir.mapping.plain_template import Head, Macros, referred
-from peerfhir.mapping.structure_conditions import guarded
-from peerfhir.mapping.structure_leaves import evaluated, joined
-from peerfhir.mapping.structure_nodes import directed, elements
-from peerfhir.mapping.structure_rules import At, Rule, Writer, copied, placed, then
+from peerfhir.mapping.exports.expression_reads import mentioned, searched
+from peerfhir.mapping.exports.expression_text import CannotSay, printed, quoted, said
+from peerfhir.mapping.exports.plain_questions import Asked
+from peerfhir.mapping.exports.plain_template import Head, Macros, referred
+from peerfhir.mapping.exports.structure_conditions import guarded
+from peerfhir.mapping.exports.structure_leaves import evaluated, joined
+from peerfhir.mapping.exports.structure_nodes import directed, elements
+from peerfhir.mapping.exports.structure_rules import At, Rule, Writer, copied, placed, then
 from peerfhir.mapping.texts import pieces
 
 

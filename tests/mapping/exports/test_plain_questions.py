@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from peerfhir.mapping.fml import text
+from peerfhir.mapping.exports.fml import text
+from peerfhir.mapping.exports.plain_scores import added
+from peerfhir.mapping.exports.structure_map import structure_map
 from peerfhir.mapping.instruments import Scored
-from peerfhir.mapping.plain_scores import added
-from peerfhir.mapping.structure_map import structure_map
 from tests.mapping import moods
 from tests.mapping.moods import FORM, MAPPING
 from tests.support.mapping_folder import CANONICAL

@@ -11,13 +11,13 @@ from typing import Any
 
 from peerfhir.config import Mark
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem
-from peerfhir.mapping.expression_text import CannotSay, Words
-from peerfhir.mapping.logical_model import map_id, model_name, written_fields
-from peerfhir.mapping.plain_template import Macros
+from peerfhir.mapping.exports.expression_text import CannotSay, Words
+from peerfhir.mapping.exports.logical_model import map_id, model_name, written_fields
+from peerfhir.mapping.exports.plain_template import Macros
+from peerfhir.mapping.exports.structure_bundle import Entries, heads
+from peerfhir.mapping.exports.structure_nodes import elements, meaning
+from peerfhir.mapping.exports.structure_rules import NUMBERS, At, Rule, Writer, constant, then
 from peerfhir.mapping.shelf import Opened
-from peerfhir.mapping.structure_bundle import Entries, heads
-from peerfhir.mapping.structure_nodes import elements, meaning
-from peerfhir.mapping.structure_rules import NUMBERS, At, Rule, Writer, constant, then
 from peerfhir.mapping.tree import Each, If, Items, Leaf, Let, Node, Struct
 
 Json = Any

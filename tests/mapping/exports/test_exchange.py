@@ -8,10 +8,10 @@ import pytest
 
 from peerfhir.fhir import reader
 from peerfhir.fhir.validate import validate
-from peerfhir.mapping.exchange import EXPORTS, exported
-from peerfhir.mapping.fml import text
+from peerfhir.mapping.exports.exchange import EXPORTS, exported
+from peerfhir.mapping.exports.fml import text
+from peerfhir.mapping.exports.structure_map import structure_map
 from peerfhir.mapping.shelf import Opened, look
-from peerfhir.mapping.structure_map import structure_map
 from tests.mapping import samples
 from tests.mapping.maps import call, worked
 from tests.support import shipped
@@ -123,7 +123,7 @@ def test_references_in_an_export_follow_the_names_that_each_run_makes_anew() -> 
 
 
 def test_every_form_of_the_language_leaves_but_for_what_is_listed(tmp_path: Path) -> None:
-    text_of = Path(__file__).parents[1] / "interop" / "every_form.map.yaml"
+    text_of = Path(__file__).parents[2] / "interop" / "every_form.map.yaml"
     mapping = look(write(tmp_path, "every-form", text_of.read_text("utf-8")), CANONICAL).find("every-form")
     assert mapping is not None
     made, gaps = structure_map(mapping, CANONICAL)
@@ -220,7 +220,7 @@ def test_every_document_that_ships_fits_its_schema() -> None:
     import jsonschema_rs
 
     from peerfhir.config import compose
-    from peerfhir.mapping.schema_json import schema
+    from peerfhir.mapping.exports.schema_json import schema
 
     checks = {kind: jsonschema_rs.validator_for(schema(kind)) for kind in ("mapping", "overlay", "library")}
     names = {"map": "mapping", "overlay": "overlay", "library": "library"}
@@ -233,7 +233,7 @@ def test_every_document_that_ships_fits_its_schema() -> None:
 def test_a_mapping_with_an_unknown_key_does_not_fit_the_schema() -> None:
     import jsonschema_rs
 
-    from peerfhir.mapping.schema_json import schema
+    from peerfhir.mapping.exports.schema_json import schema
 
     check = jsonschema_rs.validator_for(schema("mapping"))
     good = {"mapping": "a", "version": "1.0.0", "fhirVersion": "4.0.1", "source": {"format": "json"}, "resources": {}}

@@ -8,12 +8,10 @@ from dataclasses import replace
 from peerfhir.config import Node as Yaml
 from peerfhir.fhir.fhirpath.parser import parse
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem
-from peerfhir.mapping.expression_text import CannotSay, Named, quoted
-from peerfhir.mapping.leaves import bare
-from peerfhir.mapping.nodes import EACH
-from peerfhir.mapping.structure_conditions import Sign, along, guarded, present
-from peerfhir.mapping.structure_leaves import evaluated, scalar
-from peerfhir.mapping.structure_rules import (
+from peerfhir.mapping.exports.expression_text import CannotSay, Named, quoted
+from peerfhir.mapping.exports.structure_conditions import Sign, along, guarded, present
+from peerfhir.mapping.exports.structure_leaves import evaluated, scalar
+from peerfhir.mapping.exports.structure_rules import (
     At,
     Rule,
     Spot,
@@ -26,6 +24,8 @@ from peerfhir.mapping.structure_rules import (
     placed,
     then,
 )
+from peerfhir.mapping.leaves import bare
+from peerfhir.mapping.nodes import EACH
 from peerfhir.mapping.texts import pieces
 
 DIRECTIVES = ("$request", "$identity", "$each", "$let", "$if", "$keep")

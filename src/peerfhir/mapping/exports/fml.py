@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from peerfhir.mapping.expression_text import named
+from peerfhir.mapping.exports.expression_text import named
 
 Json = Any
 

@@ -18,28 +18,28 @@ def exported(opened: Opened, form: str, canonical: str, *, inline: bool = False)
     inline  code maps as conditions instead of ConceptMaps
     """
     if form in ("structuremap", "fml"):
-        from peerfhir.mapping.structure_map import structure_map
+        from peerfhir.mapping.exports.structure_map import structure_map
 
         made, gaps = structure_map(opened, canonical, inline=inline)
         if form == "fml":
-            from peerfhir.mapping.fml import text
+            from peerfhir.mapping.exports.fml import text
 
             return text(made), gaps
         return writer.indented(made), gaps
     if form == "conceptmap":
-        from peerfhir.mapping.concept_map_export import concept_maps
+        from peerfhir.mapping.exports.concept_map_export import concept_maps
 
         maps = concept_maps(opened, canonical)
         return writer.indented(maps[0] if len(maps) == 1 else _collection(maps)), []
     if form == "logicalmodel":
-        from peerfhir.mapping.logical_model import logical_model
+        from peerfhir.mapping.exports.logical_model import logical_model
 
         return writer.indented(logical_model(opened, canonical)), []
     if form == "table":
-        from peerfhir.mapping.review_table import review_table
+        from peerfhir.mapping.exports.review_table import review_table
 
         return review_table(opened), []
-    from peerfhir.mapping.source_schema import source_schema
+    from peerfhir.mapping.exports.source_schema import source_schema
 
     return writer.indented(source_schema(opened, canonical)), []
 

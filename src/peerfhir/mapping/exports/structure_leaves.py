@@ -10,10 +10,10 @@ from peerfhir.config import Node as Yaml
 from peerfhir.fhir.definitions import PRIMITIVES
 from peerfhir.fhir.fhirpath.parser import Call, Expression, Literal, Member, Variable, parse
 from peerfhir.mapping.codes import CodeMap
-from peerfhir.mapping.concept_map_export import concept_map, local_system
-from peerfhir.mapping.expression_text import CannotSay, named, printed, quoted, said
-from peerfhir.mapping.structure_conditions import Sign, guarded, present
-from peerfhir.mapping.structure_rules import (
+from peerfhir.mapping.exports.concept_map_export import concept_map, local_system
+from peerfhir.mapping.exports.expression_text import CannotSay, named, printed, quoted, said
+from peerfhir.mapping.exports.structure_conditions import Sign, guarded, present
+from peerfhir.mapping.exports.structure_rules import (
     At,
     Json,
     Rule,

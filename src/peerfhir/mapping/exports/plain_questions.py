@@ -11,10 +11,10 @@ from peerfhir.config import Node as Yaml
 from peerfhir.fhir.fhirpath.compile import emit
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem
 from peerfhir.mapping.answers import FINISHED
-from peerfhir.mapping.expression_text import CannotSay, quoted
+from peerfhir.mapping.exports.expression_text import CannotSay, quoted
+from peerfhir.mapping.exports.plain_scores import added, chain
+from peerfhir.mapping.exports.plain_template import Head, literal, mapping, text
 from peerfhir.mapping.instruments import VALUES, Form, Option, Question
-from peerfhir.mapping.plain_scores import added, chain
-from peerfhir.mapping.plain_template import Head, literal, mapping, text
 from peerfhir.mapping.shelf import Opened
 
 _COPIED = ("subject", "encounter", "basedOn", "partOf")

@@ -6,9 +6,8 @@ import csv
 import io
 import re
 
-from peerfhir.fhir.fhirpath.parser import Call, Expression, Literal, children
 from peerfhir.mapping.explain import flow
-from peerfhir.mapping.outline import Written
+from peerfhir.mapping.outline import Written, code_maps
 from peerfhir.mapping.shelf import Opened
 
 HEADER = ("address", "cardinality", "condition", "source", "type", "codeMap", "comment")
@@ -33,15 +32,6 @@ def _row(opened: Opened, rule: Written, conditions: dict[str, str]) -> tuple[str
     maps = dict.fromkeys(name for one in rule.expressions for name in code_maps(one))
     what = {"constant": "constant", "alias": "constant", "ref": "reference"}.get(rule.kind, rule.kind)
     return (rule.address, card, " and ".join(found), flow(rule.node, 400), kind, " ".join(maps), what)
-
-
-def code_maps(expression: Expression) -> list[str]:
-    """The names of the code maps an expression translates with."""
-    own = []
-    if isinstance(expression, Call) and expression.name == "translate" and expression.arguments:
-        first = expression.arguments[0]
-        own = [str(first.value)] if isinstance(first, Literal) else []
-    return [*own, *(name for child in children(expression) for name in code_maps(child))]
 
 
 def element(opened: Opened, address: str) -> tuple[str, str]:

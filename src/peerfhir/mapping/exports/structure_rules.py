@@ -12,7 +12,7 @@ from peerfhir.config import Mark
 from peerfhir.fhir.fhirpath.compile import emit
 from peerfhir.fhir.fhirpath.parser import Expression, Member, Variable, parse
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem
-from peerfhir.mapping.expression_text import Words
+from peerfhir.mapping.exports.expression_text import Words
 from peerfhir.mapping.fields import Fields
 from peerfhir.mapping.shelf import Opened
 from peerfhir.mapping.tree import Leaf

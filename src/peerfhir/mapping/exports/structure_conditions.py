@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from peerfhir.fhir.fhirpath.parser import parse
-from peerfhir.mapping.expression_reads import mentioned
-from peerfhir.mapping.expression_text import CannotSay, Words, named, printed
-from peerfhir.mapping.structure_rules import At, Path, Rule, Writer, path_of, repeats, then
+from peerfhir.mapping.exports.expression_reads import mentioned
+from peerfhir.mapping.exports.expression_text import CannotSay, Words, named, printed
+from peerfhir.mapping.exports.structure_rules import At, Path, Rule, Writer, path_of, repeats, then
 
 Say = Callable[[Words], str]
 
