@@ -209,6 +209,17 @@ def test_a_batch_answers_a_head_without_a_resource(client: FlaskClient, here: st
     assert answers[0]["response"]["etag"] == 'W/"2"'
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_a_resource_beside_a_method_that_takes_none_is_not_dropped(client: FlaskClient, here: str, method: str) -> None:
+    entry = {"resource": PATIENT, "request": {"method": method, "url": here.removeprefix("/fhir/")}}
+    refused = _transaction(client, entry)
+    assert (refused.status_code, _codes(refused)) == (422, [("invalid", "Bundle.entry[0].resource")])
+    body = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
+    (answer,) = client.post("/fhir", json=body, headers=AUTH).json["entry"]
+    assert answer["response"]["status"][:3] == "400"
+    assert client.get(here, headers=AUTH).status_code == 200
+
+
 def test_resources_that_point_at_each_other_are_created_together(client: FlaskClient) -> None:
     first, second = (f"urn:uuid:{each * 8}-{each * 4}-4{each * 3}-8{each * 3}-{each * 12}" for each in "12")
     made = _transaction(client, *(

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from peerfhir.errors import BadRequest, Fault, InvalidResource
-from peerfhir.fhir.bundle import patch_in
+from peerfhir.fhir.bundle import WITHOUT_RESOURCE, patch_in
 from peerfhir.fhir.calls import Call, Reply
 from peerfhir.fhir.issues import Finding, outcome_of
 from peerfhir.fhir.preferences import of
@@ -64,6 +64,8 @@ def _call(raw: Json, call: Call) -> Call:
     path, _, query = str(request.get("url", "")).removeprefix(f"{call.base}/").lstrip("/").partition("?")
     if method not in _METHODS or not path or path.endswith("_search") or "://" in path:
         raise BadRequest("This request cannot be an entry of a batch.")
+    if method in WITHOUT_RESOURCE and resource is not None:
+        raise BadRequest(f"A {method} brings no resource: it would be lost.")
     if method == "PATCH":
         resource = patch_in(resource, "resource")
         if isinstance(resource, Finding):
@@ -72,8 +74,7 @@ def _call(raw: Json, call: Call) -> Call:
     headers |= {name: str(request[key]) for key, name in _HEADERS.items() if key in request}
     if method != "GET" and not of(call.headers).returns:
         headers["prefer"] = "return=minimal"
-    body = None if method in ("GET", "HEAD", "DELETE") else resource
-    return replace(call, method=method, path=path, query=query, headers=headers, body=body, raw=write(body))
+    return replace(call, method=method, path=path, query=query, headers=headers, body=resource, raw=write(resource))
 
 
 def _phrase(status: int) -> str:

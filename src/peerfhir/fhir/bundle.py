@@ -20,6 +20,7 @@ PATCHES = frozenset({"application/json-patch+json", "application/merge-patch+jso
 # Whatever the position in the Bundle. Source: R4 http.html, 3.1.0.11.2
 _ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 READS = frozenset({"GET", "HEAD"})
+WITHOUT_RESOURCE = READS | {"DELETE"}
 _PLACE = re.compile(r"([A-Z][A-Za-z]{1,63})(?:/([A-Za-z0-9\-.]{1,64}))?(?:\?(.*))?")
 _ROOT = re.compile(r"(https?://.+/)[A-Z][A-Za-z]{1,63}/[A-Za-z0-9\-.]{1,64}")
 
@@ -138,6 +139,10 @@ def patch_in(resource: Json, place: str) -> Json:
 def _misfit(entry: Entry) -> Finding | None:
     """What keeps an entry from being carried out, whatever is in the store."""
     place = entry.place
+    if entry.method in WITHOUT_RESOURCE and entry.resource is not None:
+        return Finding(
+            "error", "invalid", f"{place}.resource", f"A {entry.method} brings no resource: it would be lost."
+        )
     if entry.method in READS:
         return None
     if entry.method in ("DELETE", "PATCH"):
