@@ -30,10 +30,11 @@ PEERS: dict[str, Callable[[str], Callable[[Any], Any]]] = {
     "python-liquid": lambda name: python_liquid.engine(name, reader.read_own),
     "jsonata-python": jsonata_python.engine,
     "fpml": fhirpath_templates.engine,
+    "fpml, helped": fhirpath_templates.parsed_once,
 }
 LEFT_OUT = (
     "The peers are given the ids (UUIDv5) in the record, and check no form of a value. None of them can make such an "
-    "id; fpml escapes no search text."
+    "id; fpml escapes no search text; helped, it parses each expression once."
 )
 ROWS = (100_000, 1_000_000)
 
