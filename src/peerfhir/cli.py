@@ -18,6 +18,7 @@ from peerfhir.fhircommands import validate
 from peerfhir.instrumentcommands import commands as instrument_commands
 from peerfhir.mapcommands import check_here
 from peerfhir.mapcommands import commands as map_commands
+from peerfhir.terminal import misused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -80,8 +81,7 @@ def _house(config: Path) -> House:
     from peerfhir.wiring import House
 
     if not (config / "peerfhir.yaml").exists():
-        typer.echo(f"{config / 'peerfhir.yaml'} is not there; run this where config/ is, or say --config.", err=True)
-        raise typer.Exit(2)
+        misused(f"{config / 'peerfhir.yaml'} is not there; run this where config/ is, or say --config.")
     return House.open(config, os.environ)
 
 
@@ -111,8 +111,7 @@ def init(config: Config = DEFAULT_CONFIG) -> None:
     from peerfhir.serving import make_secret
 
     if not (config / "peerfhir.yaml").exists():
-        typer.echo(f"{config / 'peerfhir.yaml'} is not there; start from the config/ of the repository.", err=True)
-        raise typer.Exit(2)
+        misused(f"{config / 'peerfhir.yaml'} is not there; start from the config/ of the repository.")
     made = make_secret(config)
     if made:
         typer.echo(f"made {made} (only its owner may read it)")
@@ -220,8 +219,7 @@ def clients_add(
 ) -> None:
     """Add a client; its secret is shown once."""
     if jwks is not None and not jwks.is_file():
-        typer.echo(f"{jwks} is not there.", err=True)
-        raise typer.Exit(2)
+        misused(f"{jwks} is not there.")
     operator = _operator(config)
     ident, secret = operator.add_client(
         name, scope, program=program, endpoint=endpoint, jwks=jwks.read_bytes() if jwks else None

@@ -10,9 +10,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from peerfhir.terminal import misused
 
 if TYPE_CHECKING:
     from peerfhir.fhir.examine import Examined
@@ -42,15 +44,15 @@ def validate(
     from peerfhir.fhir import examine
 
     if form not in _FORMATS:
-        _usage(f"--format {form}: it is one of {', '.join(_FORMATS)}")
+        misused(f"--format {form}: it is one of {', '.join(_FORMATS)}")
     try:
         paths = examine.files_of(files)
     except FileNotFoundError as missing:
-        _usage(f"{missing} is not there")
+        misused(f"{missing} is not there")
     judge = _judge(config, package or [])
     for url in profile or ():
         if judge.profiles.type_of(url.split("|")[0]) is None:
-            _usage(f"--profile {url}: no package has it; add one with --package, or see `peerfhir packages list`")
+            misused(f"--profile {url}: no package has it; add one with --package, or see `peerfhir packages list`")
     print_one = {"text": _text, "json": _json, "operationoutcome": _outcome}[form]
     counts = [0, 0]  # resources, and those with errors
 
@@ -78,7 +80,7 @@ def add(
     from peerfhir.fhir import site
 
     if not source.exists():
-        _usage(f"{source} is not there")
+        misused(f"{source} is not there")
     package, profiles = site.add(config / site.FOLDER, source, name)
     typer.echo(
         f"added     {package.label}: {len(package.definitions)} definitions, {len(package.value_sets)} value sets"
@@ -116,17 +118,12 @@ def remove(
     typer.echo("removed")
 
 
-def _usage(text: str) -> NoReturn:
-    typer.echo(text, err=True)
-    raise typer.Exit(2)
-
-
 def _judge(config: Path, packages: list[Path]) -> Judge:
     from peerfhir.fhir import site
 
     for path in packages:
         if not path.exists():
-            _usage(f"{path} is not there")
+            misused(f"{path} is not there")
     return site.judge_of((*site.installed(config / site.FOLDER), *packages), config / site.FOLDER / site.CACHE)
 
 

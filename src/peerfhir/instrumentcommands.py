@@ -7,15 +7,16 @@ Results go to standard output, diagnostics to standard error. Exit codes: 0 done
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from peerfhir.terminal import misused, one_of, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from peerfhir.adapters.instruments import Shelved
-    from peerfhir.mapping.problems import Problem
 
 commands = typer.Typer(no_args_is_help=True, help="Questionnaires with scores: add, check, test and list them.")
 
@@ -40,13 +41,13 @@ def add(
 
     folder = output or config / FOLDER
     if not ID.fullmatch(ident):
-        _usage(f"'{ident}' is no id of an instrument: small letters, digits and hyphens.")
+        misused(f"'{ident}' is no id of an instrument: small letters, digits and hyphens.")
     if not source.is_file():
-        _usage(f"{source} is not there.")
+        misused(f"{source} is not there.")
     if (folder / ident).exists():
-        _usage(f"{folder / ident} is there already.")
+        misused(f"{folder / ident} is there already.")
     made = start(ident, source, folder)
-    _tell(made.problems)
+    tell(made.problems)
     for path in made.paths:
         typer.echo(f"wrote {path}")
     for note in made.notes:
@@ -64,11 +65,11 @@ def check(
     """Check every instrument: its two files against each other and against R4, its expressions, its examples."""
     from peerfhir.mapping.told import FORMS, columns, written
 
-    _one_of(form, FORMS)
+    one_of(form, FORMS)
     found = _look(config, idents)
     problems = [problem for one in found for problem in one.problems]
     if form == "text":
-        _tell(problems)
+        tell(problems)
         for line in columns([(str(one.folder), _state(one)) for one in found]):
             typer.echo(line)
     else:
@@ -87,7 +88,7 @@ def try_examples(
     """Run the examples of every instrument, and say which of those that each needs are not there."""
     from peerfhir.adapters.instrument_trials import tried
 
-    _one_of(form, ("text", "json"))
+    one_of(form, ("text", "json"))
     found = _look(config, idents, tried=False)
     _refuse(found)
     made = [tried(one.folder, one.instrument, word) for one in found if one.instrument is not None]
@@ -110,7 +111,7 @@ def list_(
     from peerfhir.adapters.instrument_trials import Row, row
     from peerfhir.mapping.told import columns
 
-    _one_of(form, ("text", "json"))
+    one_of(form, ("text", "json"))
     found = _look(config, None)
     listed = [made for one in found if (made := row(one)) is not None]
     if form == "json":
@@ -134,10 +135,10 @@ def _look(config: Path, idents: Sequence[str] | None, *, tried: bool = True) -> 
 
     folder = config / FOLDER
     if not folder.is_dir():
-        _usage(f"{folder} is not there; run this where config/ is, or say --config.")
+        misused(f"{folder} is not there; run this where config/ is, or say --config.")
     for ident in idents or ():
         if not (folder / ident).is_dir():
-            _usage(f"There is no instrument '{ident}' in {folder}.")
+            misused(f"There is no instrument '{ident}' in {folder}.")
     return list(look(folder, tried=tried, only=idents or None))
 
 
@@ -155,22 +156,5 @@ def _refuse(found: Sequence[Shelved]) -> None:
     """An instrument with errors is neither listed nor tried."""
     bad = [problem for one in found for problem in one.problems if problem.severity == "error"]
     if bad:
-        _tell(bad)
+        tell(bad)
         raise typer.Exit(1)
-
-
-def _tell(problems: Sequence[Problem]) -> None:
-    from peerfhir.mapping.told import written
-
-    if problems:
-        typer.echo(written(problems, "text"), err=True)
-
-
-def _usage(what: str) -> NoReturn:
-    typer.echo(what, err=True)
-    raise typer.Exit(2)
-
-
-def _one_of(value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        _usage(f"'{value}' is not one of {', '.join(allowed)}.")

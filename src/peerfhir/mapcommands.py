@@ -9,15 +9,16 @@ import gc
 import os
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from peerfhir.terminal import misused, one_of, tell
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from datetime import datetime
 
-    from peerfhir.mapping.problems import Problem
     from peerfhir.mapping.shelf import Opened, Shelf
 
 commands = typer.Typer(no_args_is_help=True, help="Mappings: check, run, test, explain and exchange them.")
@@ -44,13 +45,13 @@ def check(
         from peerfhir.mapping.overview import checked
         from peerfhir.mapping.told import FORMS, written
 
-        _one_of(form, FORMS)
+        one_of(form, FORMS)
         for path in paths or []:
             if not path.exists():
-                _usage(f"{path} is not there.")
+                misused(f"{path} is not there.")
         found = checked(_shelf(mappings), tuple(path.resolve() for path in paths or ()))
     if form == "text":
-        _tell(found.problems)
+        tell(found.problems)
         for line in found.lines(perf_counter() - began):
             typer.echo(line)
     else:
@@ -104,14 +105,14 @@ def try_examples(
     """Run the examples beside the mappings."""
     from peerfhir.mapping.trials import tried
 
-    _one_of(form, ("text", "json"))
+    one_of(form, ("text", "json"))
     if update and os.environ.get("CI"):
-        _usage("--update is refused where CI is set: expected files are reviewed first.")
+        misused("--update is refused where CI is set: expected files are reviewed first.")
     shelf = _shelf(mappings)
     _refuse_errors(shelf, mapping_id)
     chosen = [one for one in shelf.opened if mapping_id in (None, one.id, one.name)]
     if mapping_id is not None and not chosen:
-        _usage(f"There is no mapping '{mapping_id}' in {mappings}.")
+        misused(f"There is no mapping '{mapping_id}' in {mappings}.")
     found = tried(chosen, word, coverage=coverage or min_coverage > 0, minimum=min_coverage, update=update)
     for line in found.lines() if form == "text" else [found.json()]:
         typer.echo(line)
@@ -133,9 +134,9 @@ def diff(
     """Compare the outputs of two mappings, overlays, versions or files, element by element."""
     from peerfhir.mapping.comparing import compared
 
-    _one_of(form, ("text", "json"))
+    one_of(form, ("text", "json"))
     if corpus is not None and (examples or not corpus.is_dir()):
-        _usage("Say --examples or --corpus." if examples else f"{corpus} is not there.")
+        misused("Say --examples or --corpus." if examples else f"{corpus} is not there.")
     found = compared(_any(mappings, a, config), _any(mappings, b, config), corpus)
     for line in found.lines() if form == "text" else [found.json()]:
         typer.echo(line)
@@ -157,7 +158,7 @@ def explain(
     """Say where every value came from, and why what is absent is absent."""
     from peerfhir.mapping.running import explanation
 
-    _one_of(form, ("text", "json"))
+    one_of(form, ("text", "json"))
     opened = _find(mappings, mapping_id, overlay)
     good, lines = explanation(
         opened, _readable(source), source.name, record, path, form, now=_moment(now), show=show_values
@@ -179,7 +180,7 @@ def show(
     """Show a mapping after imports, overlay, fragments and rows, or what it loses."""
     from peerfhir.mapping.overview import lost, resolved_lines
 
-    _one_of(form, ("text", "json"))
+    one_of(form, ("text", "json"))
     opened = _find(mappings, mapping_id, overlay)
     for line in lost(opened, form) if losses else resolved_lines(opened, form, origins=resolved):
         typer.echo(line)
@@ -196,10 +197,10 @@ def init(
     from peerfhir.mapping.starter import started
 
     if not sample.is_file():
-        _usage(f"{sample} is not there.")
+        misused(f"{sample} is not there.")
     made = started(sample, mapping_id, kind, mappings)
     if isinstance(made, str):
-        _usage(made)
+        misused(made)
     for path, notes in made:
         typer.echo(f"wrote {path}")
         for note in notes:
@@ -215,7 +216,7 @@ def schema(
     """Print the JSON Schema of a document, for editors."""
     from peerfhir.mapping.exports import schema_json
 
-    _one_of(kind, schema_json.KINDS)
+    one_of(kind, schema_json.KINDS)
     if not write:
         typer.echo(schema_json.text(kind))
         return
@@ -237,7 +238,7 @@ def export(
     from peerfhir.mapping.exports.exchange import EXPORTS, exported
     from peerfhir.mapping.shelf import canonical_of
 
-    _one_of(to, EXPORTS)
+    one_of(to, EXPORTS)
     text, gaps = exported(_find(mappings, mapping_id, overlay), to, canonical_of(mappings), inline=inline)
     for gap in gaps:
         typer.echo(gap, err=True)
@@ -261,12 +262,12 @@ def import_(
     """Turn a ConceptMap into the CSV of a code map, or such a CSV into a ConceptMap."""
     from peerfhir.mapping.exports.importing import FORMS, imported
 
-    _one_of(form, FORMS)
+    one_of(form, FORMS)
     if not file.is_file():
-        _usage(f"{file} is not there.")
+        misused(f"{file} is not there.")
     made, problems = imported(file, form)
     if problems:
-        _tell(problems)
+        tell(problems)
         raise typer.Exit(1)
     for name, text in made:
         if output is None:
@@ -303,28 +304,11 @@ def _nothing_collected() -> Iterator[None]:
             gc.enable()
 
 
-def _usage(what: str) -> NoReturn:
-    typer.echo(what, err=True)
-    raise typer.Exit(2)
-
-
-def _one_of(value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        _usage(f"'{value}' is not one of {', '.join(allowed)}.")
-
-
-def _tell(problems: Sequence[Problem]) -> None:
-    from peerfhir.mapping.told import written
-
-    if problems:
-        typer.echo(written(problems, "text"), err=True)
-
-
 def _shelf(folder: Path) -> Shelf:
     from peerfhir.adapters.shelves import shelf
 
     if not folder.is_dir():
-        _usage(f"{folder} is not there; run this where mappings/ is, or say --mappings.")
+        misused(f"{folder} is not there; run this where mappings/ is, or say --mappings.")
     return shelf(folder)
 
 
@@ -333,7 +317,7 @@ def _refuse_errors(shelf: Shelf, mapping_id: str | None) -> None:
     files = [one for one in shelf.files if mapping_id is None or mapping_id.partition("+")[0] in one.path.parts]
     bad = [problem for file in files for problem in file.problems if problem.severity == "error"]
     if bad:
-        _tell([*bad, *(one for one in shelf.loose if one.severity == "error")])
+        tell([*bad, *(one for one in shelf.loose if one.severity == "error")])
         raise typer.Exit(1)
 
 
@@ -343,7 +327,7 @@ def _find(folder: Path, mapping_id: str, overlay: str | None = None) -> Opened:
     found = shelf.find(name)
     if found is None:
         _refuse_errors(shelf, name)
-        _usage(f"There is no mapping '{name}' in {folder}.")
+        misused(f"There is no mapping '{name}' in {folder}.")
     return found
 
 
@@ -370,7 +354,7 @@ def _any(folder: Path, name: str, config: Path) -> Opened:
         return (
             here
             if here is not None and here.document.version == version
-            else _usage(f"{name} is not here: {fault.what}")
+            else misused(f"{name} is not here: {fault.what}")
         )
     return Opened(used, here.folder if here is not None else folder / used.id, used.document.mark.path)
 
@@ -380,7 +364,7 @@ def _readable(path: Path) -> Path | None:
     if str(path) == "-":
         return None
     if not path.is_file():
-        _usage(f"{path} is not there.")
+        misused(f"{path} is not there.")
     return path
 
 
@@ -395,5 +379,5 @@ def _moment(text: str | None) -> datetime:
     from peerfhir.mapping.forms import fits
 
     if not fits("instant", text):
-        _usage("--now is an instant, such as 2026-03-02T10:00:00-05:00.")
+        misused("--now is an instant, such as 2026-03-02T10:00:00-05:00.")
     return datetime.fromisoformat(text)
