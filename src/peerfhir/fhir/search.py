@@ -259,7 +259,6 @@ _RESULT: Mapping[str, Callable[[_Reading, str], bool]] = {
     "_elements": _Reading._elements,  # noqa: SLF001
     "_after": _Reading._after,  # noqa: SLF001
 }
-RESULT_PARAMETERS = frozenset(_RESULT) | {"_include", "_revinclude"}
 
 
 def condition(resource_type: str, name: str, value: str, base: str, *, chained: bool = False) -> Clause | None:
