@@ -139,7 +139,6 @@ class _Undo:
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
         self._tables: Mapping[str, Any] = opened.checked.scope.tables
-        self._eaches = {rule.address.removesuffix(".$each"): rule for rule in opened.rules if rule.kind == "each"}
 
     def rule(self, rule: Written) -> Inverse:
         """How the fields of one rule come back from what it wrote."""

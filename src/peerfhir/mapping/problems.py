@@ -107,10 +107,6 @@ class Problems:
         return self._of("warning")
 
     @property
-    def infos(self) -> list[Problem]:
-        return self._of("info")
-
-    @property
     def every(self) -> list[Problem]:
         """Errors, warnings and infos, in the order of the files."""
         return self._of("error", "warning", "info")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from peerfhir.config import Mark
@@ -26,10 +26,6 @@ class RecordReader:
     def read(self, record: Any, problems: list[Problem]) -> dict[str, Any]:
         """The typed record; what does not fit its declaration is appended to `problems`, without the value."""
         return self._object(self._source.fields, record, "", problems)
-
-    def undeclared(self, names: Set[str]) -> int:
-        """How many names of a record no field reads."""
-        return len(names - {one.key for one in self._source.fields.items.values()})
 
     def field(self, field: Field, raw: Any, problems: list[Problem]) -> Any:
         """The typed value of one field, blank or not."""
