@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from peerfhir.fhir.index import BEGINNING, END, MAX_ROWS, folded, identifiers_of, key_of, rows_of, span_of
+from peerfhir.fhir.index import BEGINNING, END, MAX_ROWS, folded, identifiers_of, key_mark, key_of, rows_of, span_of
 from peerfhir.fhir.tables import instant_of, micros
 from tests.support.fhir import example
 
@@ -93,3 +93,28 @@ def test_text_is_compared_plainly() -> None:
 def test_an_identifier_without_a_value_claims_nothing() -> None:
     body = {"identifier": [{"system": "urn:x"}, {"value": "1"}, {"value": "1"}, {"system": "urn:x", "value": "1"}]}
     assert identifiers_of(body) == [("", "1"), ("urn:x", "1")]
+
+
+@pytest.mark.parametrize(
+    "found", [{"identifier": {"value": "17"}}, {"display": "A program"}, {"reference": "#here"}],
+)  # fmt: skip
+def test_what_is_there_is_not_missing_although_nothing_finds_it(found: dict[str, object]) -> None:
+    rows = rows_of({"resourceType": "Task", "owner": found, "code": {"text": "By telephone"}})
+    assert key_mark("owner") in rows.keys
+    assert f"{key_mark('code')}by telephone" in rows.keys
+    assert not rows.references
+
+
+def test_a_patient_at_an_address_elsewhere_is_a_patient() -> None:
+    rows = rows_of({"resourceType": "Task", "for": {"reference": "https://ehr.example.org/fhir/r4/path/Patient/p1"}})
+    assert key_mark("patient") in rows.keys
+    rows = rows_of({"resourceType": "Task", "for": {"reference": "https://ehr.example.org/fhir/r4/path/Group/p1"}})
+    assert key_mark("patient") not in rows.keys
+
+
+def test_a_name_is_found_by_what_stands_before_and_after_it_and_an_address_not_by_its_use() -> None:
+    name = {"family": "Long", "prefix": ["Dr"], "suffix": ["MD"]}
+    rows = rows_of({"resourceType": "Practitioner", "name": [name]})
+    assert {("name", "dr", "Dr"), ("name", "md", "MD")} <= rows.strings
+    rows = rows_of({"resourceType": "Organization", "address": [{"use": "work", "type": "both", "city": "Oslo"}]})
+    assert [one[1] for one in rows.strings if one[0] == "address"] == ["oslo"]

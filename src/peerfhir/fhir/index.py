@@ -57,7 +57,10 @@ def rows_of(resource: Json) -> Rows:
     for name, parameter in own.items():
         for other in parameter.stored:
             if other != name:
-                found = [one for one in spans.get(other, ()) if parameter.kind != "reference" or _is_to(parameter, one)]
+                found = spans.get(other, [])
+                if parameter.kind == "reference":
+                    pointed = [target for param, target in rows.references if param == other]
+                    found = [target[:_SORTED] for target in pointed if _is_to(parameter, target)]
                 if found:
                     spans.setdefault(name, []).extend(found)
     rows.keys = "".join(f"{key_mark(name)}{min(one)}\x1d{max(one)}" for name, one in spans.items()) + "\x1f"
@@ -78,7 +81,7 @@ def date_key(micros: int) -> str:
 
 
 def _is_to(parameter: Parameter, target: str) -> bool:
-    return target.partition("/")[0] in parameter.targets
+    return target.rpartition("/")[0].rpartition("/")[2] in parameter.targets
 
 
 def identifiers_of(resource: Json) -> list[tuple[str, str]]:
@@ -168,7 +171,7 @@ def _add(rows: Rows, parameter: Parameter, value: Any) -> list[str]:
     if kind == "token":
         found = [(key_of(code), key_of(system)) for code, system in _tokens(value, parameter.system)]
         rows.tokens.update((name, code, system) for code, system in found)
-        return [code[:_SORTED] for code, _ in found]
+        return [code[:_SORTED] for code, _ in found] or _words(value)
     if kind == "uri":
         if type(value) is not str:
             return []
@@ -190,7 +193,8 @@ def _add(rows: Rows, parameter: Parameter, value: Any) -> list[str]:
 
 def _add_text(rows: Rows, name: str, value: Any) -> list[str]:
     if type(value) is dict:  # an Address: each of its lines and parts
-        parts = [one for each in value.values() for one in (each if type(each) is list else [each])]
+        said = [each for element, each in value.items() if element not in ("use", "type")]  # codes, not words of it
+        parts = [one for each in said for one in (each if type(each) is list else [each])]
         return [key for one in parts if type(one) is str for key in _add_text(rows, name, one)]
     plain = folded(value) if type(value) is str else ""
     if not plain:
@@ -209,10 +213,20 @@ def _add_reference(rows: Rows, name: str, value: Any) -> list[str]:
         )
     target = value.get("reference")
     if type(target) is not str or target.startswith("#"):
-        return []
+        return _words(value)
     key = key_of(target.split("/_history/")[0])
     rows.references.add((name, key))
     return [key[:_SORTED]]
+
+
+def _words(value: Any) -> list[str]:
+    """What a value without code or address is sorted by: nothing finds it, and yet it is not missing."""
+    if type(value) is not dict:
+        return []
+    coding, identifier = value.get("coding"), value.get("identifier")
+    places = [value, *(coding if type(coding) is list else ()), identifier]
+    said = (one.get(key) for one in places if type(one) is dict for key in ("text", "display", "reference", "value"))
+    return [plain[:_SORTED] for one in said if type(one) is str and (plain := folded(one))][:1]
 
 
 def _add_quantity(rows: Rows, name: str, value: Any) -> list[str]:

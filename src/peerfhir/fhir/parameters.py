@@ -79,7 +79,9 @@ _PATIENT = _ref("patient", to=("Patient",))
 _ENCOUNTER = _ref("encounter", to=("Encounter",))
 _ID = _token("identifier")
 _CORE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-"
-_NAME = Parameter("name", "string", _paths("name.text"), stored=("name", "family", "given"))
+_NAME = Parameter(
+    "name", "string", _paths("name.text", "name.prefix", "name.suffix"), stored=("name", "family", "given")
+)
 _HUMAN = (_NAME, _string("family", "name.family"), _string("given", "name.given"))
 _PLACE = (
     _string("address"), _string("address-city", "address.city"), _string("address-state", "address.state"),
