@@ -128,7 +128,7 @@ def test_the_order_of_columns_does_not_matter_and_more_are_told_by_number(progra
     names, values = HEAD.strip().split(","), GOOD.strip().split(",")
     text = ",".join(["CANARY", *reversed(names)]) + "\n" + ",".join(["x", *reversed(values)]) + "\n"
     mapped = Mapped(program, io.BytesIO(text.encode()))
-    assert mapped.warnings == ["1 columns are not declared: 1"]
+    assert mapped.warnings == ["1 column not declared: 1"]
     assert [one.place for one in mapped if isinstance(one, Made)] == ["row 1"]
     broken = (
         ",".join(["CANARY", *reversed(names)]) + "\n" + ",".join(["x", *reversed(["R", "never", *values[2:]])]) + "\n"
@@ -177,7 +177,7 @@ def test_a_line_that_does_not_fit_is_told_by_line_and_pointer(tmp_path: Path) ->
     assert [(one.field, one.code, one.column) for one in second.problems] == [("/people/1/who", "PM702", None)]
     assert isinstance(third, Refused)
     assert third.problems[0].code == "PM700"
-    assert mapped.warnings == ["1 keys of a record are not declared; others may have more"]
+    assert mapped.warnings == ["1 key of a record not declared; others may have more"]
 
 
 def test_the_same_fields_are_read_from_a_document(tmp_path: Path) -> None:

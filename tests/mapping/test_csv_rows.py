@@ -102,7 +102,7 @@ def test_a_header_of_one_column_hints_at_the_delimiter() -> None:
 
 def test_columns_that_are_not_declared_are_told_by_number_or_refused() -> None:
     data = b"secret,a,b,other\n1,2,3,4\n"
-    assert opened(TWO, data).warnings == ("2 columns are not declared: 1, 4",)
+    assert opened(TWO, data).warnings == ("2 columns not declared: 1, 4",)
     assert opened(f"unknown: ignore\n{TWO}", data).warnings == ()
     with pytest.raises(InputRefused, match="PM704: 2 columns") as refused:
         opened(f"unknown: refuse\n{TWO}", data)

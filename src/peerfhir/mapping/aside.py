@@ -12,6 +12,7 @@ from peerfhir.errors import MappingFailed
 from peerfhir.mapping.problems import Problem
 from peerfhir.mapping.readers import Raw, Rows, rows
 from peerfhir.mapping.run import Program, RecordFailed, Result
+from peerfhir.mapping.told import counted
 
 Json = Any
 COLUMNS = ("place", "column", "field", "code", "reason", "address", "declared")  # of RowProblem.cells()
@@ -109,7 +110,7 @@ class Mapped:
     def _watched(self, record: Json) -> Json:
         if not self.warnings and isinstance(record, dict) and not record.keys() <= self._names:
             more = len(record.keys() - self._names)
-            self.warnings.append(f"{more} keys of a record are not declared; others may have more")
+            self.warnings.append(f"{counted(more, 'key')} of a record not declared; others may have more")
         return self._program.typed(record)
 
     def _told(self, raw: Raw, problem: Problem) -> RowProblem:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING
 
 from peerfhir.mapping.readers import CONTROL, MAX_LINE, InputRefused, Raw
+from peerfhir.mapping.told import counted
 
 if TYPE_CHECKING:
     from peerfhir.mapping.source import Source
@@ -117,7 +118,7 @@ class CsvRows:
         more = [at for at, name in enumerate(self.columns, start=1) if name not in declared]
         if not more or self._source.unknown == "ignore":
             return ()
-        what = f"{len(more)} columns are not declared: {', '.join(map(str, more[:_LISTED]))}" + (
+        what = f"{counted(len(more), 'column')} not declared: {', '.join(map(str, more[:_LISTED]))}" + (
             ", ..." if len(more) > _LISTED else ""
         )
         if self._source.refuse:

@@ -9,6 +9,7 @@ from peerfhir.config import Mark
 from peerfhir.mapping.cells import Outside, typed
 from peerfhir.mapping.fields import Field, Fields
 from peerfhir.mapping.problems import Problem
+from peerfhir.mapping.told import counted
 from peerfhir.mapping.zones import Unfit
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class RecordReader:
             name: self._field(field, record.get(field.key), where, problems) for name, field in fields.items.items()
         }
         if self._source.refuse and (more := len(set(record) - {field.key for field in fields.items.values()})):
-            problems.append(Problem(self._mark, "PM704", where or "/", f"{more} keys are not declared"))
+            problems.append(Problem(self._mark, "PM704", where or "/", f"{counted(more, 'key')} not declared"))
         return found
 
     def _field(self, field: Field, raw: Any, where: str, problems: list[Problem]) -> Any:
