@@ -260,3 +260,30 @@ def test_compiled_paths_are_kept_and_bounded() -> None:
     model.paths.update(dict.fromkeys(range(MAX_KEPT), first))
     path("name.given", scope, model)
     assert len(model.paths) <= MAX_KEPT
+
+
+# --- what other engines decide otherwise -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("@2020 - 11 months = @2020", True), ("@2020 - 25 months = @2018", True), ("@2020 + 25 months = @2022", True),
+        ("(1 'm' + 5 'cm').toString()", "105 'cm'"), ("(5 'cm' - 1 'm').toString()", "-95 'cm'"),
+        ("(1 day | 1000 milliseconds).sum().toString()", "86401000 milliseconds"),
+        ("1 in (1 '1')", True), ("(1 '%') in (0.01 | 2)", True), ("'a' = 5 'mg'", False), ("@2020 != 5 'mg'", True),
+        ("'2020-01-01T10:00:00Z'.convertsToDate()", False), ("'2020-01'.toDate() = @2020-01", True),
+        ("'11/30'.replaceMatches('(?<month>[0-9]+)/(?<day>[0-9]+)', '${day}-${month}')", "30-11"),
+    ],
+)  # fmt: skip
+def test_the_text_of_the_standard_decides(text: str, expected: Any) -> None:
+    assert run(text) == [expected]
+
+
+def test_a_group_that_a_pattern_has_not_is_a_fault_of_the_expression() -> None:
+    with pytest.raises(ExpressionProblem) as refused:
+        run("'a'.replaceMatches('a', '$1')")
+    assert refused.value.rule == "PM124"
+    with pytest.raises(EvaluationProblem) as failed:
+        run("'a'.replaceMatches('a' & '', '$1')")
+    assert failed.value.rule == "PM712"

@@ -110,5 +110,18 @@ def test_a_subject_that_is_too_long_is_not_matched() -> None:
         assert failed.value.rule == "PM750"
 
 
-def test_groups_of_a_replacement_are_written_with_a_dollar() -> None:
-    assert compiled("([0-9]+)-(?P<word>[a-z]+)").sub(replacement(r"${word}\n$1"), "12-ab") == r"ab\n12"
+@pytest.mark.parametrize("name", ["?P<word>", "?<word>"])
+def test_groups_of_a_replacement_are_written_with_a_dollar(name: str) -> None:
+    pattern = compiled(f"([0-9]+)-({name}[a-z]+)")
+    assert pattern.sub(replacement(r"${word}\n$1", pattern), "12-ab") == r"ab\n12"
+
+
+@pytest.mark.parametrize("word", ["$1", "$2$1", "${word}", "$99999"])
+def test_a_replacement_that_names_no_group_of_its_pattern_is_refused(word: str) -> None:
+    with pytest.raises(UnsafePattern):
+        replacement(word, compiled("[a-c]+"))
+
+
+def test_only_a_group_can_have_a_name_in_the_way_of_the_standard() -> None:
+    assert compiled(r"[(?<a]").fullmatch("P") is None
+    assert compiled(r"\(?<a").fullmatch("(<a") is not None

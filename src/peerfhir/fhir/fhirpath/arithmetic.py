@@ -47,6 +47,9 @@ def _summed(left: Value, right: Value, sign: int) -> Value:
         return _whole(left + sign * right) if both_whole else exact(EXACT.add, left, right if sign > 0 else -right)
     if isinstance(left, Quantity) and isinstance(right, Quantity):
         pair = quantities(left, right)
+        if pair is not None and units.is_finer(right.unit, left.unit):  # the sum has the finer of both units
+            counted = units.converted(left.value, left.unit, right.unit)
+            return Quantity(exact(EXACT.add, counted, sign * right.value), right.unit)
         return None if pair is None else Quantity(exact(EXACT.add, pair[0], sign * pair[1]), left.unit)
     raise misfit(f"{type_of(left)} and {type_of(right)} cannot be added or subtracted")
 

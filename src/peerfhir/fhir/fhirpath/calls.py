@@ -12,7 +12,7 @@ from peerfhir.fhir.fhirpath.kinds import families, is_known, of_system
 from peerfhir.fhir.fhirpath.library import Function
 from peerfhir.fhir.fhirpath.made import ENVIRONMENT, Focus, Made, around, call, kept, listed, name
 from peerfhir.fhir.fhirpath.parser import Call, Literal, Member
-from peerfhir.fhir.fhirpath.patterns import UnsafePattern, compiled
+from peerfhir.fhir.fhirpath.patterns import UnsafePattern, compiled, replacement
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
 from peerfhir.fhir.fhirpath.profiled import narrowed, sliced
 from peerfhir.fhir.fhirpath.resources import SYSTEM_TYPES
@@ -179,7 +179,10 @@ def _pattern(node: Call) -> None:
     pattern = node.arguments[0] if node.name in library.PATTERNS else None
     if isinstance(pattern, Literal) and pattern.kind == "string":
         try:
-            compiled(str(pattern.value))
+            found = compiled(str(pattern.value))
+            for put in node.arguments[1:]:
+                if isinstance(put, Literal) and put.kind == "string":
+                    replacement(str(put.value), found)
         except UnsafePattern as problem:
             raise ExpressionProblem("PM124", pattern.offset, str(problem)) from None
 

@@ -74,7 +74,7 @@ def _date(value: Value) -> Value:
     if isinstance(value, Temporal) and value.kind != "Time":
         return Temporal("Date", value.parts[:3])
     if isinstance(value, str):
-        return _date(temporal.parse(value, "DateTime"))
+        return temporal.parse(value, "Date")
     return None
 
 

@@ -68,7 +68,8 @@ def key(value: Value) -> Any:
         unit = units.unit(value.unit)
         if unit is None:
             return ("quantity", value.value, value.unit)
-        return ("quantity", EXACT.multiply(value.value, unit.factor).normalize(EXACT), unit.dimensions)
+        counted = EXACT.multiply(value.value, unit.factor).normalize(EXACT)
+        return ("quantity", counted, unit.dimensions) if unit.dimensions else ("number", counted)
     return ("object", _json_key(value)) if type(value) is dict else (type(value).__name__, value)
 
 
@@ -93,6 +94,8 @@ def same(left: Value, right: Value) -> bool | None:
         order = temporal.compared(left, right)
         return None if order is None else order == 0
     if isinstance(left, Quantity) or isinstance(right, Quantity):
+        if as_quantity(left) is None or as_quantity(right) is None:
+            return False  # a text, a date or a structure is no quantity
         pair = quantities(left, right)
         return None if pair is None else bool(pair[0] == pair[1])
     return bool(key(left) == key(right))

@@ -19,6 +19,8 @@ _REFUSED = {
     "ASSERT_NOT": "looking around",
 }  # fmt: skip
 _NESTED_SET = re.compile(r"\[\^?\[|\[[^\]]*(?:--|&&|~~|\|\|)")  # Python warns that their meaning will change
+_GROUP = re.compile(r"\$(?:\{(\w{1,99})\}|([0-9]{1,4}))", re.ASCII)
+_NAMED = re.compile(r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|\(\?<(?=[A-Za-z_])", re.DOTALL)
 _REPEATS = frozenset(("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"))
 _SAMPLES = [chr(at) for at in range(256)] + ["é", "Ω", "中", "\u2003", "😀"]
 
@@ -43,8 +45,9 @@ def _safe(pattern: str) -> tuple[re.Pattern[str], int]:
     if _NESTED_SET.search(pattern):
         raise UnsafePattern("a [ that begins a set is written \\[")
     try:
-        found = re.compile(pattern, re.DOTALL)
-        tree = _parser.parse(pattern, re.DOTALL)
+        written = _NAMED.sub(lambda one: one.group(1) or "(?P<", pattern)  # a name as the standard writes it
+        found = re.compile(written, re.DOTALL)
+        tree = _parser.parse(written, re.DOTALL)
     except (re.error, RecursionError, OverflowError):
         raise UnsafePattern("this is not a regular expression") from None
     folds = bool(found.flags & re.IGNORECASE) or _folds(tree)
@@ -305,7 +308,16 @@ _CATEGORIES = {
 }  # fmt: skip
 
 
-def replacement(text: str) -> str:
-    """A replacement with `$1` or `${name}` for groups, as Python writes it."""
-    escaped = text.replace("\\", "\\\\")
-    return re.sub(r"\$(?:\{(\w+)\}|(\d+))", lambda found: rf"\g<{found.group(1) or found.group(2)}>", escaped)
+def replacement(text: str, pattern: re.Pattern[str]) -> str:
+    """A replacement with `$1` or `${name}` for groups of the pattern, as Python writes it.
+
+    Raises  UnsafePattern when the pattern has no such group
+    """
+
+    def group(found: re.Match[str]) -> str:
+        word = found.group(1) or found.group(2)
+        if word in pattern.groupindex or (word.isdigit() and int(word) <= pattern.groups):
+            return rf"\g<{word}>"
+        raise UnsafePattern("the replacement names a group that the pattern has not")
+
+    return _GROUP.sub(group, text.replace("\\", "\\\\"))

@@ -66,7 +66,11 @@ def _replace_matches(text: str, pattern: str, replacement: str) -> str:
     if len(replacement) > _MAX_REPLACEMENT:
         what = f"a replacement longer than {_MAX_REPLACEMENT} characters is not put in"
         raise EvaluationProblem("PM750", what)
-    return patterns.at_run_time(pattern, text).sub(patterns.replacement(replacement), text)
+    found = patterns.at_run_time(pattern, text)
+    try:
+        return found.sub(patterns.replacement(replacement, found), text)
+    except patterns.UnsafePattern as problem:
+        raise misfit(f"replaceMatches() is refused: {problem}") from None
 
 
 _BARE_QUOTE, _ESCAPED_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)"'), r"\1\""

@@ -163,7 +163,8 @@ def moved(value: Temporal, amount: Decimal, unit: str) -> Temporal:
     if value.kind == "Time":
         return _moved_clock(value, amount, unit)
     if unit in ("year", "month"):
-        return _moved_months(value, int(amount) * (12 if unit == "year" else 1))
+        months = int(amount) * (12 if unit == "year" else 1)
+        return _moved_months(value, int(months / 12) * 12 if len(value.parts) == 1 else months)
     seconds = (amount if unit in ("second", "millisecond") else Decimal(int(amount))) * SECONDS[unit]
     known = len(value.parts)
     if known < 3:

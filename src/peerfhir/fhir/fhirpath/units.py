@@ -114,6 +114,12 @@ def converted(value: Decimal, given: str, wanted: str) -> Decimal | None:
     return EXACT.divide(EXACT.multiply(value, one.factor), other.factor)
 
 
+def is_finer(text: str, other: str) -> bool:
+    """Whether one of the first unit is less than one of the second, where they measure the same."""
+    one, two = unit(text), unit(other)
+    return one is not None and two is not None and one.dimensions == two.dimensions and one.factor < two.factor
+
+
 class _Reader:
     """Components with points and strokes between them, from left to right."""
 
