@@ -242,6 +242,12 @@ def test_a_form_and_a_query_are_one_search() -> None:
     assert query.count == 3
 
 
+def test_what_stands_behind_the_id_in_an_order_decides_nothing() -> None:
+    assert parse("Patient", "_sort=_id,-name").sort == ()
+    assert parse("Patient", "_sort=-_id,name").sort == (("_id", True),)
+    assert parse("Patient", "_sort=gender,-_id,name").sort == (("gender", False), ("_id", True))
+
+
 def test_long_values_are_found_by_all_of_them(server: Server) -> None:
     one, other = "x" * 900 + "1", "x" * 900 + "2"
     kept = server.post({"resourceType": "Patient", "identifier": [{"system": "urn:" + "s" * 400, "value": one}]})["id"]

@@ -202,7 +202,9 @@ class _Reading:
             raise BadRequest(f"A search may be sorted by at most {MAX_SORTS} parameters.")
         if len({name for name, _ in keys}) < len(keys) or any(name not in known for name, _ in keys):
             return False
-        self.sort = () if keys == (("_id", False),) else keys
+        # ids are never alike: what stands behind one decides nothing
+        until = next((at for at, (name, _) in enumerate(keys, 1) if name == "_id"), len(keys))
+        self.sort = () if keys[:until] == (("_id", False),) else keys[:until]
         return True
 
     def _total(self, value: str) -> bool:
