@@ -77,10 +77,18 @@ def test_a_comma_that_cuts_an_expression_is_told_as_such(tmp_path: Path) -> None
     assert "PM001" in errors[0]
     assert "'id)' became a key of its own" in errors[0]
     assert "quote the expression" in errors[0]
+    line = text.splitlines()[places(errors)[0][0] - 1]
+    assert f":{line.index('=iif') + 1}: error" in errors[0]
     listed = GOOD.replace(
         "code: {text: =id}}", "code: {text: x}, identifier: [{value: x}], extension: [=iif(id, {}), =id]}"
     )
     assert "PM001" in told(tmp_path, "plain", listed)[0][0]
+
+
+def test_a_value_that_yaml_cannot_begin_is_told_to_be_quoted(tmp_path: Path) -> None:
+    errors, _ = told(tmp_path, "plain", GOOD.replace("code: {text: =id}}", "code: {text: %x}}"))
+    assert "a plain value cannot begin with this character" in errors[0]
+    assert "put quotes around the value" in errors[0]
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ rules:
 
 # code -> severity, what is replaced, what by, and a part of the hint ("" where there is none to give)
 CASES: dict[str, tuple[str, str, str, str]] = {
-    "PM001": ("error", "status: active\n", "status: {end: =coalesce(a, §b)}\n", 'quote the expression: "=coalesce(a, b)"'),
+    "PM001": ("error", "status: active\n", "status: {end: §=coalesce(a, b)}\n", 'quote the expression: "=coalesce(a, b)"'),
     "PM002": ("error", "status: active\n", "§statsu: active\n", "did you mean 'status'"),
     "PM003": ("error", "status: active\n", "status: active\n§status: draft\n", ""),
     "PM004": ("error", "fhirVersion: 4.0.1\n", "§fhirVersion: 5.0.0\n", ""),
@@ -150,7 +150,7 @@ CASES: dict[str, tuple[str, str, str, str]] = {
     "PM270": ("warning", "    resourceType: Task\n", "    §resourceType: Task\n    $each: words as w\n", "$identity"),
     "PM271": ("warning", '    $request: {ifNoneExist: "identifier={{%systems.mrn}}|{{id}}"}\n', "", ""),
     "PM272": ("error", '"identifier={{%systems', '§"identifer={{%systems', "did you mean 'identifier'"),
-    "PM273": ("error", '"identifier={{%systems.mrn}}|{{id}}"', '§"identifier={{word}}"', "required"),
+    "PM273": ("error", '"identifier={{%systems.mrn}}|{{id}}"', '"identifier={{§word}}"', "required"),
     "PM274": ("warning", '"identifier={{%systems.mrn}}', '§"identifier=http://y.example', ""),
     "PM275": ("error", "$request: {ifNone", "$request: §{method: PATCH, ifNone", ""),
     "PM300": ("warning", "    word: string\n", "    word: string\n    §more: string\n", "unused"),

@@ -7,7 +7,7 @@ import pytest
 
 from peerfhir.fhir import reader
 from tests.mapping import samples
-from tests.mapping.maps import accept_outputs, call, example, row, table, worked
+from tests.mapping.maps import CSV_HEADER, accept_outputs, call, example, row, table, worked
 
 
 @pytest.fixture
@@ -152,6 +152,19 @@ def test_run_refuses_what_is_not_there(mappings: Path, tmp_path: Path) -> None:
     assert call("run", "referral-csv", "--input", source, "--now", "noon", "--mappings", mappings).code == 2
 
 
+def test_run_tells_of_columns_that_nobody_declared_and_of_a_record_that_is_not_there(
+    mappings: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text(f"{CSV_HEADER},extra\n{row()},x\n", "utf-8")
+    said = call("run", "referral-csv", "--input", source, "--record", 1, "--mappings", mappings)
+    assert said.code == 0
+    assert said.err.startswith("in.csv: warning: 1 column")
+    beyond = call("run", "referral-csv", "--input", source, "--record", 2, "--mappings", mappings)
+    assert (beyond.code, beyond.out) == (1, "")
+    assert "in.csv has no record 2." in beyond.err
+
+
 def test_a_trace_goes_to_standard_error_beside_the_result(mappings: Path, tmp_path: Path) -> None:
     source = tmp_path / "in.csv"
     source.write_text(table(row()), "utf-8")
@@ -288,6 +301,16 @@ def test_explain_says_why_a_record_cannot_be_mapped_and_that_a_record_is_not_the
         "has no record 9"
         in call("explain", "referral-csv", "--input", source, "--record", 9, "--mappings", mappings).err
     )
+
+
+def test_explain_counts_rows_that_cannot_be_read_as_run_does(mappings: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text(table(row(), "short", row(last_name="Third")), "utf-8")
+    third = call("explain", "referral-csv", "--input", source, "--record", 3, "--mappings", mappings)
+    assert 'patient.name[0].family = "Third"' in third.out
+    second = call("explain", "referral-csv", "--input", source, "--record", 2, "--mappings", mappings)
+    assert second.code == 1
+    assert "in.csv:row 2: error PM700" in second.err
 
 
 def test_show_names_every_rule_with_its_origin_and_every_loss(mappings: Path) -> None:

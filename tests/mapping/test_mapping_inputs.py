@@ -133,6 +133,18 @@ def test_a_fault_of_the_engine_ends_with_three(mappings: Path, tmp_path: Path, m
     assert "PM790" in said.err
 
 
+def test_an_overlay_without_an_example_is_told_in_its_own_file(mappings: Path) -> None:
+    home = mappings / "referral-csv" / "overlays"
+    home.mkdir(exist_ok=True)
+    (home / "clinic.overlay.yaml").write_text(
+        "overlay: referral-csv.clinic\nversion: 1.0.0\nextends: referral-csv@^1.0\napplies-to: {endpoint: clinic}\n"
+        "systems: {mrn: https://clinic.example/mrn}\n", "utf-8"
+    )  # fmt: skip
+    said = call("check", "--mappings", mappings).err
+    assert "overlays/clinic.overlay.yaml:1:1: error PM500: there is no example beside this overlay" in said
+    assert "write examples/clinic/01-name.input.*" in said
+
+
 def test_a_check_without_options_says_and_ends_as_the_command_does(
     mappings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

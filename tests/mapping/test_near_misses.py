@@ -109,7 +109,7 @@ STATUS = "    status: finished\n"
 REASON = "    reasonCode: {$each: topics as topic, text: =%topic}\n"
 CASES = (
     # --- documents ---
-    c("PM001", REASON, "    reasonCode: {text: =iif(visit = 'a', §visit, patient)}\n", '    reasonCode: {text: "=iif(visit = \'a\', visit, patient)"}\n', "quote the expression"),
+    c("PM001", REASON, "    reasonCode: {text: §=iif(visit = 'a', visit, patient)}\n", '    reasonCode: {text: "=iif(visit = \'a\', visit, patient)"}\n', "quote the expression"),
     c("PM001", STATUS, "§\tstatus: finished\n", "    status:\tfinished\n"),
     c("PM002", "status: draft\n", "§titel: Visits\nstatus: draft\n", "title: Visits\nstatus: draft\n", "did you mean 'title'"),
     c("PM003", STATUS, STATUS + "    §status: planned\n", STATUS + "    language: en\n"),

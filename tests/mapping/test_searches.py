@@ -97,6 +97,21 @@ def test_what_a_request_or_reference_gets_wrong_is_told_at_its_line(line: str, t
     assert [one.severity[0].upper() for one in found.problems if one.code == code] == [LINE[line][0]]
 
 
+def test_a_value_of_a_search_that_can_be_empty_is_named_where_it_stands(tmp_path: Path) -> None:
+    line = "    $request: {ifNoneExist: 'identifier={{%systems.mrn}}|{{ word }}'}\n"
+    found = put(tmp_path, row__row=HEAD + PATIENT + line)
+    (one,) = [one for one in found.problems if one.code == "PM273"]
+    assert one.what == "'word' can be empty; the search would match others"
+    assert one.mark.column == line.index("word") + 1
+
+
+def test_a_field_of_a_refused_expression_is_not_said_to_be_unused(tmp_path: Path) -> None:
+    found = put(tmp_path, row__row=HEAD + PATIENT + "    multipleBirthInteger: =version.toQuantity('mins')\n")
+    told_of = [one.address for one in found.problems if one.code == "PM300"]
+    assert "PM243" in {one.code for one in found.problems}
+    assert "source.fields.version" not in told_of
+
+
 def test_a_contained_resource_is_found_by_its_id(tmp_path: Path) -> None:
     lines = "    contained: {resourceType: Practitioner, id: gp}\n    generalPractitioner: {reference: '#gp'}\n"
     made = entry(tmp_path, lines + "    $request: {ifNoneExist: 'identifier={{id}}'}\n")

@@ -7,6 +7,7 @@ import pytest
 
 from peerfhir.adapters.instruments import load_instruments
 from peerfhir.adapters.questionnaires import forms
+from peerfhir.adapters.shelves import shelf
 from peerfhir.mapping.catalogue import Survey, survey
 from peerfhir.mapping.packaged import Packaged
 from peerfhir.mapping.run import RecordFailed
@@ -135,6 +136,14 @@ def test_link_ids_are_those_of_the_questionnaire(expression: str, told: list[str
             assert one.severity == "error"
             assert one.address == "record.a"
     assert codes(asked(tmp_path, expression, ANSWERS.replace(", questionnaire: phq-9", ""))) == []
+
+
+def test_a_mapping_that_only_reads_answers_wants_the_instruments(tmp_path: Path) -> None:
+    text = f"{HEAD}{ANSWERS}record:\n  fields: {{a: string}}\n  values: {{a: =status}}\n"
+    put(tmp_path, order__order=text)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/instruments").symlink_to(INSTRUMENTS)
+    assert {one.code for one in shelf(tmp_path / "mappings").problems if one.severity == "error"} == set()
 
 
 def test_an_unknown_questionnaire_and_one_of_another_type_are_told(tmp_path: Path) -> None:

@@ -167,6 +167,7 @@ class _Composer:
         return Node("map", entries, mark, key_marks=keys)
 
 
+_BEGINNING = 'put quotes around the value: "..."'
 _QUOTING = "quote the value if it holds ': ', ' #', or a comma or bracket inside { } or [ ]"
 
 
@@ -201,7 +202,9 @@ def compose(path: Path, text: str | None = None) -> Node:
         mark = Mark(name, place.line + 1, place.column + 1) if place else Mark(name, 1, 1)
         began = fault.context_mark
         where = f", in what begins at line {began.line + 1}" if began and began.line + 1 < mark.line else ""
-        raise YamlProblem(f"{fault.problem or 'not YAML'}{where}. Hint: {_QUOTING}", mark) from fault
+        starts = "cannot start any token" in (fault.problem or "")
+        what = "a plain value cannot begin with this character" if starts else fault.problem or "not YAML"
+        raise YamlProblem(f"{what}{where}. Hint: {_BEGINNING if starts else _QUOTING}", mark) from fault
     except (yaml.YAMLError, UnicodeEncodeError) as fault:
         raise YamlProblem("a character that YAML does not allow", Mark(name, 1, 1)) from fault
     except RecursionError as fault:

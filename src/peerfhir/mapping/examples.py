@@ -80,9 +80,13 @@ def lacking(opened: Opened) -> list[Problem]:
     found, problems = examples(opened)
     if not found:
         severity = "error" if opened.checked.document.status == "active" else "warning"
-        what = "there is no example beside this mapping"
-        hint = "write examples/01-name.input.* and 01-name.expected.json"
-        problems.append(Problem(Mark(opened.label, 1, 1), "PM500", "", what, hint, severity))
+        document, beside = opened.label, "examples"
+        if opened.overlay:
+            document = (Path(document).parent / "overlays" / f"{opened.overlay}.overlay.yaml").as_posix()
+            beside = f"examples/{opened.overlay}"
+        what = f"there is no example beside this {'overlay' if opened.overlay else 'mapping'}"
+        hint = f"write {beside}/01-name.input.* and 01-name.expected.json"
+        problems.append(Problem(Mark(document, 1, 1), "PM500", "", what, hint, severity))
     return problems
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,9 +30,10 @@ class Given:
     columns: dict[str, int] = field(default_factory=dict)
 
 
-def records(opened: Opened, stream: IO[bytes]) -> Iterator[Given]:
+def records(opened: Opened, stream: IO[bytes], *, every: bool = False) -> Iterator[Given]:
     """The records of an input that can be read, by their keys.
 
+    every   also those that cannot be read, so that counting agrees with `outcomes`; their `raw` is None
     Raises  InputRefused when the input as a whole cannot be read
     """
     found = rows(opened.program.source, stream)
@@ -41,16 +42,28 @@ def records(opened: Opened, stream: IO[bytes]) -> Iterator[Given]:
         if not raw.code:
             value = dict(zip(columns, raw.value, strict=False)) if columns else raw.value
             yield Given(raw.place, value, columns)
+        elif every:
+            yield Given(raw.place, None)
 
 
-def outcomes(opened: Opened, stream: IO[bytes], now: datetime | None = None) -> Iterator[Made | Refused]:
-    """What each record becomes, or why it is set aside; an input that cannot be read is one that is set aside."""
+def outcomes(
+    opened: Opened, stream: IO[bytes], now: datetime | None = None, warn: Callable[[str], object] = str
+) -> Iterator[Made | Refused]:
+    """What each record becomes, or why it is set aside; an input that cannot be read is one that is set aside.
+
+    warn  takes what is odd about the input as a whole, when it was read or is left
+    """
+    found = None
     try:
-        yield from Mapped(opened.program, stream, now)
+        found = Mapped(opened.program, stream, now)
+        yield from found
     except InputRefused as refused:
         what = refused.what.partition(": ")[2] or refused.what
         place = f"file {refused.place}" if refused.place else "file"
         yield Refused(place, (RowProblem(place, refused.rule, what, opened.document.source.mark),))
+    finally:
+        for odd in found.warnings if found is not None else ():
+            warn(odd)
 
 
 def of_file(opened: Opened, path: Path, now: datetime | None = EXAMPLES_NOW) -> list[Made | Refused]:

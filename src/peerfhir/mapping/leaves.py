@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from peerfhir.config import Node
+from peerfhir.config import Mark, Node
 from peerfhir.fhir.definitions import PRIMITIVES, Element
 from peerfhir.fhir.fhirpath.compile import Emitted, call, emit
 from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
@@ -126,6 +126,7 @@ class Leaves:
         try:
             found = emit(text, place.scope)
         except ExpressionProblem as problem:
+            self.used.update((id(shape), name) for shape, name in problem.uses)
             mark = self._text.inside(node, start + problem.offset)
             self._problems.add(mark, problem.rule, place.address, problem.what, problem.hint)
             return None
@@ -254,6 +255,10 @@ class Leaves:
             else:
                 found.append(emitted)
         return None if failed else found
+
+    def inside(self, node: Node, start: int) -> Mark:
+        """Where a character of a scalar stands."""
+        return self._text.inside(node, start)
 
     def _printable(self, node: Node, start: int, found: Emitted, place: Place) -> bool:
         mark = self._text.inside(node, start)

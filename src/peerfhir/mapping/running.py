@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -91,7 +92,10 @@ class Running:
 
     def _values(self, sheet: Any, warn: Say) -> Generator[Json]:
         with _stream(self._path) as stream, _bar(None if self._at_screen else self._path) as seen:
-            found = outcomes(self._opened, stream, self._now)  # held, so that the stream is closed before its readers
+            odd = partial(self._odd, warn)
+            found = outcomes(
+                self._opened, stream, self._now, odd
+            )  # held, so that the stream is closed before its readers
             for at, outcome in enumerate(found, start=1):
                 seen(at)
                 if self._record and at != self._record:
@@ -107,6 +111,12 @@ class Running:
                     yield output(outcome.result)
                 if at == self._record:
                     return
+        if self._record:
+            self.bad = 1
+            warn(f"{self._name} has no record {self._record}.")
+
+    def _odd(self, warn: Say, what: str) -> None:
+        warn(f"{self._name}: warning: {what}")
 
     def _problems(self, outcome: Made | Refused) -> tuple[RowProblem, ...]:
         if isinstance(outcome, Refused):
@@ -202,11 +212,13 @@ def explanation(
     data = sys.stdin.buffer.read() if path is None else path.read_bytes()
     try:
         with io.BytesIO(data) as stream:
-            given = next(islice(records(opened, stream), record - 1, None), None)
+            given = next(islice(records(opened, stream, every=True), record - 1, None), None)
         if given is None:
             return False, [f"{name} has no record {record}."]
-        found = explained(opened, given, now=now, show=show, path=address)
+        found = explained(opened, given, now=now, show=show, path=address) if given.raw is not None else None
     except (MappingFailed, EvaluationProblem):
+        found = None
+    if found is None:
         with io.BytesIO(data) as stream:
             outcome = next(islice(outcomes(opened, stream, now), record - 1, None), None)
         problems = outcome.problems if isinstance(outcome, Refused) else ()

@@ -76,13 +76,15 @@ class Searches:
             return None
         parts = self._leaves.parts(node, place)
         codes: list[ast.expr] = []
-        for part in parts or ():
+        for part, (start, text, _) in zip(parts or (), pieces(node.value), strict=False):
             if isinstance(part, str) or part.constant is not None:
                 codes.append(ast.Constant(part if isinstance(part, str) else part.constant))
                 continue
             if part.type.card != "one" or part.type.blank:
-                what = "a value in this text can be empty; the search would match others"
-                self._problems.add(node.mark, "PM273", place.address, what, "use a required field")
+                what = f"'{text}' can be empty; the search would match others"
+                self._problems.add(
+                    self._leaves.inside(node, start), "PM273", place.address, what, "use a required field"
+                )
             codes.append(ast.Call(name("g_searched"), [part.code], []))
         return call("concatenated", *codes) if parts is not None else None
 

@@ -133,7 +133,7 @@ def canonical_of(folder: Path) -> str:
 def wants_instruments(folder: Path) -> bool:
     """Whether some document below `folder` names an instrument; reading them takes longer than the check itself."""
     documents = (path for path in folder.rglob("*.yaml") if "examples" not in path.parts)
-    return any(b"$questionnaire" in data or b"instrument:" in data for data in map(Path.read_bytes, documents))
+    return any(b"questionnaire" in data or b"instrument" in data for data in map(Path.read_bytes, documents))
 
 
 def look(

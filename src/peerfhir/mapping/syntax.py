@@ -117,10 +117,9 @@ def _split_values(node: Node, problems: Problems) -> None:
             cut = _is_unclosed(before) and (after.kind == "scalar") and (after.raw == "" or name is None)
             if cut and not before.quoted:
                 part = f"'{name}' became a key of its own" if name else "the rest became an item of its own"
-                mark = here.key_marks[name] if name else after.mark
                 rest = name or after.raw
                 hint = f'quote the expression: "{before.value}, {rest}"'
-                problems.add(mark, "PM001", "", f"the comma before this ends the value; {part}", hint)
+                problems.add(before.mark, "PM001", "", f"the comma ends this value; {part}", hint)
 
 
 def _is_unclosed(node: Node) -> bool:

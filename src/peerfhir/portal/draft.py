@@ -42,7 +42,7 @@ class Draft:
     def wants_instruments(self) -> bool:
         """Whether a questionnaire of the site may be named in it; reading them takes longer than the check itself."""
         text = self.text + self.overlay_text
-        return "$questionnaire" in text or "instrument:" in text
+        return "questionnaire" in text or "instrument" in text
 
     @property
     def wants_profiles(self) -> bool:

@@ -137,6 +137,7 @@ def test_every_part_of_the_language_works_on_a_record(text: str, expected: list[
         ("fullUrl('x')", "PM122", 0, ""), ("name.matches('(a+)+')", "PM124", 13, ""), ("@2026-02-30", "PM125", 0, ""),
         ("items.where(code)", "PM126", 12, "exists"), ("iif(name, 1, 2)", "PM126", 4, "exists"), ("items.all(weight)", "PM126", 10, "exists"),
         ("words.not()", "PM121", 6, "first"), ("5 'parsecs'", "PM243", 0, ""), ("count.toQuantity('lightyears')", "PM243", 17, ""),
+        ("count.toQuantity('mins')", "PM243", 17, "'min'"), ("count.toQuantity('minutes')", "PM243", 17, "'min'"),
         ("name.translate('x')", "PM130", 15, ""), ("count.band('x')", "PM130", 11, ""), ("defineVariable('sct')", "PM113", 15, ""),
         ("$total", "PM110", 0, ""), ("Coding{code: 'a'}", "PM122", 6, "template"), ("name.is(Nothing)", "PM120", 8, ""), ("-name", "PM120", 0, ""), ("words.skip(words)", "PM121", 11, "first"),
     ],

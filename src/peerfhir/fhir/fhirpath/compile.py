@@ -10,6 +10,7 @@ from typing import Any
 from peerfhir.fhir.fhirpath.emitter import ROOTS, WELL_KNOWN, Emitter, Start
 from peerfhir.fhir.fhirpath.made import ENVIRONMENT, Made, call, function_of, name, outward
 from peerfhir.fhir.fhirpath.parser import parse
+from peerfhir.fhir.fhirpath.problems import ExpressionProblem
 from peerfhir.fhir.fhirpath.types import Bound, Scope, Shape, Static
 
 ROOT_PLACE = "record"  # the Python name of the context in compiled code
@@ -42,7 +43,12 @@ def emit(text: str, scope: Scope) -> Emitted:
     """
     context = Made(name(ROOT_PLACE), scope.root, native=True)
     emitter = Emitter(scope, Start(context))
-    made = emitter.visit(parse(text), emitter.root)
+    parsed = parse(text)
+    try:
+        made = emitter.visit(parsed, emitter.root)
+    except ExpressionProblem as problem:
+        problem.uses = tuple(emitter.uses)
+        raise
     code = outward(made)
     if emitter.defines:
         fresh = ast.Call(ast.Attribute(name(ENVIRONMENT), "fresh", ast.Load()), [], [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from peerfhir.errors import Fault
 
@@ -13,8 +14,10 @@ class ExpressionProblem(Fault):
     rule    the check that refused it: PM100 syntax, PM122 unknown or unsupported, PM111 undeclared name ...
     offset  characters from the start of the expression to the place
     hint    what to write instead, or ""
+    uses    what the expression read before that place: shape and name
     """
 
+    uses: tuple[tuple[Any, str], ...] = ()
     code = "fhirpath-expression"
     issue = "invalid"
     status = 422

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _TAKEN = frozenset(("context", "resource", "rootResource", "source", "ucum", "sct", "loinc", "systems"))
 _STEPS = 6  # of a search that finds other types at each step: item, answer, item ...
 _NUMBER = frozenset(("number",))
+_UNITS = ("min", "h", "d", "wk", "mo", "a", "s", "ms", "mm[Hg]", "kg", "g", "mg", "cm", "mL", "Cel", "[degF]", "mg/dL")
 _TRANSLATED = frozenset(("String", "Boolean", "Integer", "Coding"))
 
 
@@ -364,9 +365,13 @@ def _to_quantity(emitter: Emitter, node: Call, base: Made, focus: Focus) -> Made
     given = [emitter.aside(argument, focus) for argument in node.arguments]
     units_of = [single(one) for one in given]
     unit = node.arguments[0] if node.arguments else None
-    if isinstance(unit, Literal) and unit.kind == "string" and units.unit(str(unit.value)) is None and emitter.strict:
-        raise ExpressionProblem("PM243", unit.offset, "this is not a UCUM unit in use here")
-    if given and emitter.scope.dialect.amounts and families(base.type) == _NUMBER:
+    measured = bool(given) and emitter.scope.dialect.amounts and families(base.type) == _NUMBER
+    if isinstance(unit, Literal) and unit.kind == "string" and emitter.strict:
+        code = units.ucum(text := str(unit.value))  # a word of the calendar is a unit of FHIRPath, but not of UCUM
+        if units.unit(text) is None or (measured and code != text):
+            what = f"'{text}' is not a UCUM unit in use here"
+            raise ExpressionProblem("PM243", unit.offset, what, nearest(code, _UNITS))
+    if measured:
         card: Card = "one" if all(one.type.card == "one" for one in (base, *given)) else "opt"
         return Made(call("measured", value, *units_of), Static(("Quantity",), card, sure=False), native=True)
     if len(given) > 1:
