@@ -280,6 +280,12 @@ def test_the_text_of_the_standard_decides(text: str, expected: Any) -> None:
     assert run(text) == [expected]
 
 
+def test_half_a_character_is_not_unescaped() -> None:
+    assert run(r"'\\ud83d\\ude00'.unescape('json')") == ["😀"]
+    with pytest.raises(EvaluationProblem):
+        run(r"'\\ud83d'.unescape('json')")
+
+
 def test_a_group_that_a_pattern_has_not_is_a_fault_of_the_expression() -> None:
     with pytest.raises(ExpressionProblem) as refused:
         run("'a'.replaceMatches('a', '$1')")
@@ -287,3 +293,17 @@ def test_a_group_that_a_pattern_has_not_is_a_fault_of_the_expression() -> None:
     with pytest.raises(EvaluationProblem) as failed:
         run("'a'.replaceMatches('a' & '', '$1')")
     assert failed.value.rule == "PM712"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'a'.repeat($this + $this)", "'a'.repeat($this & 'b')", "'a'.repeat($this.encode('hex'))", "'a'" + ".select($this & $this)" * 40,
+        "'a'" + ".select($this + $this)" * 40, "'a'" + ".select($this.encode('hex'))" * 40, "'\"'" + ".select($this.escape('json'))" * 40,
+        "'&'.repeat($this.escape('html'))", "(1 'm')" + ".select($this * $this)" * 40, "(1 'm').repeat($this * $this)",
+    ],
+)  # fmt: skip
+def test_texts_and_units_that_double_come_to_an_end(text: str) -> None:
+    with pytest.raises(EvaluationProblem) as failed:
+        run(text)
+    assert failed.value.rule in ("PM750", "PM712")

@@ -9,10 +9,12 @@ from typing import Any
 from peerfhir.fhir.fhirpath import temporal, units
 from peerfhir.fhir.fhirpath.model import Quantity, Value, type_of
 from peerfhir.fhir.fhirpath.operators import as_quantity, is_number, misfit, quantities
+from peerfhir.fhir.fhirpath.problems import short
 from peerfhir.fhir.fhirpath.temporal import Temporal
 from peerfhir.fhir.fhirpath.units import EXACT
 
 _PLACES = Decimal("1e-28")
+_MAX_UNIT = 200  # characters of the unit of a product
 
 
 _LONG = 2**63
@@ -30,7 +32,7 @@ def plus(left: Value, right: Value) -> Value:
     if left is None or right is None:
         return None
     if isinstance(left, str) and isinstance(right, str):
-        return left + right
+        return short(left + right)
     return _moved(left, right, 1) if isinstance(left, Temporal) else _summed(left, right, 1)
 
 
@@ -106,6 +108,8 @@ def _joined(left: str, sign: str, right: str) -> str:
         return left
     words = [units.ucum(one) for one in (left, right)]
     joined = f"{words[0]}{sign}{f'({words[1]})' if '/' in words[1] or '.' in words[1] else words[1]}"
+    if len(joined) > _MAX_UNIT:
+        raise misfit(f"a unit of more than {_MAX_UNIT} characters is not made")
     found = units.unit(joined)
     return "1" if found == units.ONE else joined
 

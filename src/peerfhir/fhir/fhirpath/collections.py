@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cmp_to_key
 
 from peerfhir.fhir.fhirpath import operators
-from peerfhir.fhir.fhirpath.environment import MAX_ITEMS, MAX_TEXT, Environment, limited, too_long, too_many
+from peerfhir.fhir.fhirpath.environment import MAX_ITEMS, Environment, limited, too_many
 from peerfhir.fhir.fhirpath.model import Value, plain, plains
 from peerfhir.fhir.fhirpath.operators import key, misfit
+from peerfhir.fhir.fhirpath.problems import MAX_TEXT, too_long
 
 Values = Sequence[Value]
 Given = Iterable[Value]  # looked at once, one after the other
@@ -96,12 +97,16 @@ def repeat(e: Environment, base: Values, project: Project) -> list[Value]:
     found: list[Value] = []
     once = operators.Once()
     waiting = list(base)
+    letters = 0
     while waiting:
         following: list[Value] = []
         for at, value in enumerate(e.watched(waiting)):
             for result in project(value, at):
                 if once.takes(result):
                     following.append(result)
+                    letters += len(result) if type(result) is str else 0
+                    if letters > MAX_TEXT:
+                        raise too_long()
         found += following
         if len(found) > MAX_ITEMS:
             raise too_many()

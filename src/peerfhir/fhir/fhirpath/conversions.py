@@ -10,6 +10,7 @@ from typing import Any
 from peerfhir.fhir.fhirpath import temporal, units
 from peerfhir.fhir.fhirpath.model import Quantity, Value
 from peerfhir.fhir.fhirpath.operators import misfit
+from peerfhir.fhir.fhirpath.problems import short
 from peerfhir.fhir.fhirpath.temporal import Temporal
 
 UCUM = "http://unitsofmeasure.org"
@@ -131,14 +132,14 @@ def concatenated(*values: Value) -> str:
     found = [value if type(value) is str else "" if value is None else text(value) for value in values]
     if None in found:
         raise misfit("a structure stands where a text is expected")
-    return "".join(found)
+    return short("".join(found))
 
 
 def joined_texts(*values: Value) -> str:
     """`&` of the standard: texts alone, nothing as ''."""
     if not all(isinstance(value, str | None) for value in values):
         raise misfit("'&' joins texts: convert with toString()")
-    return "".join([value for value in values if value is not None])
+    return short("".join([value for value in values if value is not None]))
 
 
 def measured(value: Value, code: Value, unit: Value = None) -> dict[str, Any] | None:

@@ -15,7 +15,6 @@ from peerfhir.fhir.fhirpath.temporal import Temporal
 
 Json = Any
 _ANY = ("Resource",)
-MAX_TEXT = 5 * 1024 * 1024  # characters that join(), replace() and aggregate() make of shorter texts
 _LONG = 500  # characters of a text that a pattern takes a while with
 MAX_ITEMS = 100_000  # a collection larger than this is a mistake or an attack
 
@@ -136,11 +135,6 @@ def limited(values: list[Value]) -> list[Value]:
     if len(values) > MAX_ITEMS:
         raise too_many()
     return values
-
-
-def too_long() -> EvaluationProblem:
-    """A text that is too long."""
-    return EvaluationProblem("PM750", f"a text of more than {MAX_TEXT} characters is not made")
 
 
 def too_many() -> EvaluationProblem:

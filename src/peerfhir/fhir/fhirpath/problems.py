@@ -7,6 +7,8 @@ from typing import Any
 
 from peerfhir.errors import Fault
 
+MAX_TEXT = 5 * 1024 * 1024  # characters that functions and operators make of shorter texts
+
 
 class ExpressionProblem(Fault):
     """The expression cannot be used.
@@ -42,6 +44,18 @@ class EvaluationProblem(Fault):
     def __init__(self, rule: str, what: str) -> None:
         super().__init__(what)
         self.rule = rule
+
+
+def too_long() -> EvaluationProblem:
+    """A text that is too long."""
+    return EvaluationProblem("PM750", f"a text of more than {MAX_TEXT} characters is not made")
+
+
+def short(text: str) -> str:
+    """A text that is not too long. Raises EvaluationProblem PM750."""
+    if len(text) > MAX_TEXT:
+        raise too_long()
+    return text
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

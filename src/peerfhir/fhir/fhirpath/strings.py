@@ -8,10 +8,9 @@ from typing import Any
 
 from peerfhir.errors import Fault
 from peerfhir.fhir.fhirpath import patterns
-from peerfhir.fhir.fhirpath.environment import MAX_TEXT, too_long
 from peerfhir.fhir.fhirpath.model import Value, plains
 from peerfhir.fhir.fhirpath.operators import misfit
-from peerfhir.fhir.fhirpath.problems import EvaluationProblem
+from peerfhir.fhir.fhirpath.problems import MAX_TEXT, EvaluationProblem, short, too_long
 
 Values = Sequence[Value]
 _MAX_REPLACEMENT = 1_000  # characters of what replaceMatches() puts in
@@ -80,7 +79,7 @@ _AMPERSANDS = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39
 def _encode(text: str, form: str) -> str | None:
     from base64 import b64encode, urlsafe_b64encode  # with the two below: few expressions need them
 
-    data = text.encode("ascii" if form == "ascii" else "utf-8", "replace")
+    data = short(text).encode("ascii" if form == "ascii" else "utf-8", "replace")
     if form == "hex":
         return data.hex()
     if form in ("base64", "urlbase64"):
@@ -102,6 +101,7 @@ def _decode(text: str, form: str) -> str | None:
 
 
 def _escape(text: str, form: str) -> str | None:
+    short(text)
     if form == "html":
         return "".join(_AMPERSANDS.get(sign, sign) for sign in text)
     if form != "json":
@@ -121,7 +121,9 @@ def _unescape(text: str, form: str) -> str | None:
     from peerfhir.fhir import reader
 
     try:
-        return str(reader.read_own(f'"{_BARE_QUOTE.sub(_ESCAPED_QUOTE, text)}"'.encode()))
+        found = str(reader.read_own(f'"{_BARE_QUOTE.sub(_ESCAPED_QUOTE, text)}"'.encode()))
+        found.encode()  # half of a character is no text
+        return found
     except (Fault, ValueError):
         raise misfit("this is not an escaped text of JSON") from None
 
