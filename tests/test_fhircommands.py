@@ -66,12 +66,15 @@ def test_what_is_wrong_is_named_with_its_line_and_ends_with_1(folder: Path) -> N
 
 
 def test_what_is_not_there_ends_with_2(folder: Path) -> None:
+    (folder / "empty").mkdir()
     for words in (
         ["validate", folder / "nowhere.json"],
         ["validate", folder / "right.json", "--format", "xml"],
         ["validate", folder / "right.json", "--package", folder / "nowhere"],
         ["validate", folder / "right.json", "--profile", "https://example.org/unknown"],
         ["packages", "add", folder / "nowhere"],
+        ["packages", "add", folder / "package", "--name", "../outside"],
+        ["validate", folder / "empty"],
     ):
         assert run(*words, *config(folder)).exit_code == 2, words
 
@@ -94,6 +97,32 @@ def test_a_folder_an_ndjson_file_and_a_bundle(folder: Path) -> None:
         in run("validate", folder / "many.ndjson", folder / "right.json", folder / "wrong.json", *config(folder)).stderr
     )
     assert "resource(s)" in run("validate", folder, *config(folder)).stderr
+
+
+def test_standard_input_is_one_text_or_a_resource_a_line(folder: Path) -> None:
+    words = ["validate", "-", *config(folder)]
+    done = CliRunner().invoke(app, words, input=indented(WRONG))
+    assert (done.exit_code, "-:3: error: Observation.status:" in done.stdout) == (1, True)
+    done = CliRunner().invoke(app, words, input=write(SEEN) + b"\n\n" + write(WRONG) + b"\n")
+    assert (done.exit_code, "2 resource(s), 1 with errors" in done.stderr) == (1, True)
+    assert "-:3: error: Observation.status:" in done.stdout
+    assert CliRunner().invoke(app, words, input=write(SEEN) + b"\n").exit_code == 0
+    assert CliRunner().invoke(app, words, input=b"").exit_code == 1
+
+
+def test_names_in_capitals_are_read_and_escaped_keys_have_their_lines(folder: Path) -> None:
+    (folder / "loud").mkdir()
+    (folder / "loud" / "A.JSON").write_text('{"resourceType": "Patient",\n"n\\u0061me": [{\n"use": "banana"}]}')
+    (folder / "loud" / "B.NDJSON").write_bytes(write(SEEN) + b"\n" + write(WRONG))
+    done = run("validate", folder / "loud", *config(folder))
+    assert "A.JSON:3: error: Patient.name[0].use:" in done.stdout
+    assert "B.NDJSON:2: error: Observation.status:" in done.stdout
+
+
+def test_a_type_of_r4_is_a_profile_as_well(folder: Path) -> None:
+    asked = "http://hl7.org/fhir/StructureDefinition/"
+    for name, code in (("Observation", 0), ("Patient", 1)):
+        assert run("validate", folder / "right.json", "--profile", asked + name, *config(folder)).exit_code == code
 
 
 def test_json_and_operationoutcomes(folder: Path) -> None:

@@ -29,7 +29,7 @@ _LONG_BYTES = 4 * 1024 * 1024  # from here on progress is shown
 
 
 def validate(
-    files: Annotated[list[Path], typer.Argument(help="JSON or NDJSON files, or folders of them.")],
+    files: Annotated[list[Path], typer.Argument(help="JSON or NDJSON files, folders of them, or - (standard input).")],
     package: Annotated[
         list[Path] | None, typer.Option("--package", help="A FHIR package: .tgz or folder. May be repeated.")
     ] = None,
@@ -48,10 +48,11 @@ def validate(
     try:
         paths = examine.files_of(files)
     except FileNotFoundError as missing:
-        misused(f"{missing} is not there")
+        misused(str(missing))
     judge = _judge(config, package or [])
     for url in profile or ():
-        if judge.profiles.type_of(url.split("|")[0]) is None:
+        plain = url.split("|")[0]
+        if judge.profiles.type_of(plain) is None and not judge.profiles.is_base(plain):
             misused(f"--profile {url}: no package has it; add one with --package, or see `peerfhir packages list`")
     print_one = {"text": _text, "json": _json, "operationoutcome": _outcome}[form]
     counts = [0, 0]  # resources, and those with errors
@@ -78,9 +79,12 @@ def add(
 ) -> None:
     """Keep a package for this site, compiled; running services take it when they start again."""
     from peerfhir.fhir import site
+    from peerfhir.fhir.packages import is_name
 
     if not source.exists():
         misused(f"{source} is not there")
+    if name is not None and not is_name(name):
+        misused("--name: a letter or digit, then letters, digits, '.', '_' and '-', 100 in all")
     package, profiles = site.add(config / site.FOLDER, source, name)
     typer.echo(
         f"added     {package.label}: {len(package.definitions)} definitions, {len(package.value_sets)} value sets"
@@ -130,7 +134,7 @@ def _judge(config: Path, packages: list[Path]) -> Judge:
 @contextmanager
 def _progress(paths: list[Path]) -> Iterator[Callable[[int], None]]:
     """A bar on standard error where a terminal is there to show it, unless input is short or results stand there."""
-    total = sum(path.stat().st_size for path in paths)
+    total = sum(path.stat().st_size for path in paths if path.is_file())
     if total < _LONG_BYTES or not sys.stderr.isatty() or sys.stdout.isatty():
         yield lambda _: None
         return

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from peerfhir.fhir import judge
 from peerfhir.fhir.issues import Finding
 from peerfhir.fhir.validate import validate
 from peerfhir.fhir.writer import write
@@ -201,6 +202,22 @@ def test_no_text_holds_a_value() -> None:
 
 def test_there_is_an_end_to_findings() -> None:
     assert len(validate({"resourceType": "Patient", "name": [{"x": 1}] * 5000})) <= 201
+
+
+def test_every_finding_of_a_long_bundle_is_looked_at_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+
+    class Counted(Finding):
+        def __getattribute__(self, name: str) -> Any:
+            nonlocal looks
+            looks += name == "severity"
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr(judge, "Finding", Counted)
+    claims = {"resourceType": "Patient", "meta": {"profile": ["http://example.org/not-at-hand"]}}
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": claims}] * 1500}
+    assert validate(bundle)
+    assert 1500 < looks < 1500 * 10
 
 
 def test_findings_can_be_moved_below_a_place() -> None:

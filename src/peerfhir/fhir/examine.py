@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from peerfhir.fhir.reader import Json
 
 MAX_BYTES = 256 * 1024 * 1024  # of one JSON text; an NDJSON file may be of any size
 MAX_DEPTH = 100
+STDIN = Path("-")
 _LINES = (".ndjson", ".jsonl")
 Told = Callable[[int], None]  # told how many bytes more are done
 
@@ -40,21 +42,33 @@ class Examined:
 
 
 def files_of(paths: Sequence[Path]) -> list[Path]:
-    """The files that were named, and those in the folders that were named. Raises FileNotFoundError."""
+    """The files that were named, and those in the folders that were named; `-` is standard input.
+
+    Raises  FileNotFoundError saying what is not there, a folder without such files too
+    """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(one for one in path.rglob("*") if one.suffix in (".json", *_LINES) and one.is_file())
-        elif path.is_file():
+            inside = (one for one in path.rglob("*") if one.suffix.lower() in (".json", *_LINES))
+            files = sorted(one for one in inside if one.is_file())
+            if not files:
+                raise FileNotFoundError(f"{path} holds no .json, .ndjson or .jsonl file")
+            found += files
+        elif path == STDIN or path.exists():
             found.append(path)
         else:
-            raise FileNotFoundError(str(path))
+            raise FileNotFoundError(f"{path} is not there")
     return found
 
 
 def examine(path: Path, judge: Judge, profiles: Sequence[str], *, strict: bool, done: Told) -> Iterator[Examined]:
     """What speaks against each resource of a file; an NDJSON file is read line by line."""
-    if path.suffix in _LINES:
+    if path == STDIN or not path.is_file():  # a pipe has no suffix that would say what it brings
+        data = sys.stdin.buffer.read(MAX_BYTES + 1) if path == STDIN else path.read_bytes()
+        for number, one in enumerate(data.splitlines() if _is_ndjson(data) else [data], 1):
+            if one.strip() or one is data:
+                yield _examined(path, number, one, judge, profiles, strict)
+    elif path.suffix.lower() in _LINES:
         with path.open("rb") as source:
             for number, data in enumerate(source, 1):
                 if data.strip():
@@ -66,6 +80,17 @@ def examine(path: Path, judge: Judge, profiles: Sequence[str], *, strict: bool, 
         data = path.read_bytes()
         yield _examined(path, 1, data, judge, profiles, strict)
         done(len(data))
+
+
+def _is_ndjson(data: bytes) -> bool:
+    """Whether the first line is a JSON text by itself and more lines follow."""
+    first, _, rest = data.strip().partition(b"\n")
+    if not rest:
+        return False
+    try:
+        return isinstance(reader.read(first.strip(), max_bytes=MAX_BYTES, max_depth=MAX_DEPTH), dict)
+    except (BadBody, BodyTooLarge):
+        return False
 
 
 def _examined(path: Path, line: int, data: bytes, judge: Judge, profiles: Sequence[str], strict: bool) -> Examined:

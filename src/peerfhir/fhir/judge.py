@@ -15,6 +15,7 @@ from peerfhir.fhir.profiles import Profiles
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.schema import Base
 from peerfhir.fhir.shelves import Shelves
+from peerfhir.fhir.stated import constraints_of_type
 from peerfhir.fhir.targets import Targets
 
 MAX_FINDINGS = 200
@@ -42,6 +43,14 @@ class _Asked:
     targets: Targets | None = None
     met: Met = field(default_factory=dict)  # whether a resource here is of a profile
     systems: set[str] = field(default_factory=set)  # code systems that were said not to be at hand
+    counted: int = 0  # findings that `is_refused` has looked at, and the errors among them
+    errors: int = 0
+
+    def is_refused(self) -> bool:
+        """Whether there are more errors already than anybody reads."""
+        self.errors += sum(one.severity == "error" for one in self.found[self.counted :])
+        self.counted = len(self.found)
+        return self.errors > MAX_FINDINGS
 
 
 class Judge:
@@ -51,7 +60,9 @@ class Judge:
         self.base = base
         self.profiles = profiles or Profiles(base)
         self._shelves = Shelves(base, self.profiles)
-        self._rules = PathRules(self.profiles.terminology, self.profiles.constraints)
+        self._rules = PathRules(
+            self.profiles.terminology, lambda url: self.profiles.constraints(url) or constraints_of_type(url)
+        )
         self._extended = frozenset(url for url in self.profiles.extensions if self.profiles.constraints(url))
         self._has_constraints = any(self.profiles.constraints(url) for url in self.profiles.urls())
 
@@ -107,8 +118,8 @@ class Judge:
             found.append(Finding("error", "too-costly", path, "This is nested deeper than can be judged."))
             return
         before = len(found)
-        if before > MAX_FINDINGS and sum(one.severity == "error" for one in found) > MAX_FINDINGS:
-            return  # refused already, with more errors than anybody reads
+        if before > MAX_FINDINGS and asked.is_refused():
+            return
         inner = nested(resource, path) if name in _HOLDERS or "contained" in resource else []
         shell = without(resource) if inner else resource
         if name == "Bundle" and depth == 0 and asked.at_door:
@@ -131,8 +142,9 @@ class Judge:
         if not codes & _WELL_BUILT:
             is_contained = depth > 0 and path.endswith("]")  # entries and parameters end in a name
             seen = self._beside(resource, shell, path, asked, is_contained=is_contained)
-            if self._has_constraints and (claims or seen is None or seen.extensions):
-                self._by_path(resource, claims, path, asked, seen)
+            stated = (name,) if constraints_of_type(name) else _NONE
+            if stated or (self._has_constraints and (claims or seen is None or seen.extensions)):
+                self._by_path(resource, (*stated, *claims), path, asked, seen)
         if "structure" not in codes:
             for place, one in inner:
                 self._judge(one, place, self._of_type(passed, one), asked, depth + 1)
@@ -162,7 +174,7 @@ class Judge:
             if not is_quiet:
                 seen = None
         said += invariants.of_type(resource, path)
-        if asked.informed:
+        if asked.informed and len(asked.found) <= MAX_FINDINGS:
             said += terms.check(resource, path, self.profiles.terminology, asked.systems)
             if not is_contained and "text" not in resource and "text" in self.base.slots(resource["resourceType"]):
                 said.append(Finding("warning", "invariant", path, "A resource should have a narrative (dom-6)."))
@@ -175,7 +187,7 @@ class Judge:
     def _by_path(
         self, resource: dict[str, Any], claims: tuple[str, ...], path: str, asked: _Asked, seen: scan.Seen | None
     ) -> None:
-        """The invariants of the profiles a resource claims, and of the extensions that it holds."""
+        """The invariants of a type, of the profiles a resource claims, and of the extensions that it holds."""
         said: list[Finding] = []
         for url in claims:
             said += self._rules.broken(url, resource, path, asked.whole)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from peerfhir.fhir.places import steps_of
+from peerfhir.fhir.reader import read_own
 
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+')
 
@@ -62,7 +63,7 @@ def _collect(text: str, wanted: Wanted, found: dict[tuple[str | int, ...], int])
         elif piece == ":":
             continue
         elif around and not around[-1].is_list and piece[0] == '"' and _is_key(text, match.end()):
-            around[-1].key = piece[1:-1]
+            around[-1].key = read_own(piece.encode()) if "\\" in piece else piece[1:-1]
         else:
             steps, below = _below(around[-1]) if around else ((), wanted)
             if below is not None:

@@ -90,9 +90,14 @@ def open_package(path: Path) -> Package:
     )  # fmt: skip
 
 
+def is_name(text: str) -> bool:
+    """Whether it can name a package, and be the name of its file."""
+    return _NAME.fullmatch(text) is not None
+
+
 def _plain(text: Json, otherwise: str) -> str:
     """A name that can be a file's: what a package calls itself, or else the name of its file."""
-    if isinstance(text, str) and _NAME.fullmatch(text):
+    if isinstance(text, str) and is_name(text):
         return text
     return re.sub(r"[^A-Za-z0-9._-]+", "-", otherwise).strip("-.")[:100]
 
