@@ -182,7 +182,8 @@ def show(
 
     one_of(form, ("text", "json"))
     opened = _find(mappings, mapping_id, overlay)
-    for line in lost(opened, form) if losses else resolved_lines(opened, form, origins=resolved):
+    base = _find(mappings, mapping_id, None) if losses and overlay else None
+    for line in lost(opened, form, base) if losses else resolved_lines(opened, form, origins=resolved):
         typer.echo(line)
 
 

@@ -65,6 +65,35 @@ def test_what_reaches_no_target_and_what_only_decides_is_named(tmp_path: Path) -
     assert said["b"] == "it only decides what is written"
 
 
+def test_what_goes_through_a_fragment_reaches_its_target(tmp_path: Path) -> None:
+    made = "    code:\n      $use: said\n      with: {what: =a}\nfragments:\n"
+    fragment = "  said: {type: CodeableConcept, params: {what: string}, body: {text: =%what}}\n"
+    found = look(write(tmp_path, "made", HEAD + made + fragment), CANONICAL)
+    assert [one for one in found.problems if one.severity == "error"] == []
+    told = losses(found.opened[0])
+    assert {one.field: one.where for one in told.fields}["a"] == "basic.code.text"
+    assert [one.text for one in found.opened[0].rules if one.address == "basic.code.text"] == ["=%what"]
+
+
+def test_a_variable_of_several_fields_gives_none_of_them_back(tmp_path: Path) -> None:
+    assert classes(report(tmp_path, "    code: {text: =%both}\nvars: {both: =a & ' ' & b}\n"))["a"] == "none"
+
+
+def test_what_an_overlay_takes_away_is_lost_for_the_overlays_reason(tmp_path: Path) -> None:
+    mappings = write(tmp_path, "made", HEAD + "    code: {text: =a}\n    author: {display: =b}\n")
+    (mappings / "made/overlays").mkdir()
+    (mappings / "made/overlays/site.overlay.yaml").write_text(
+        "overlay: made.site\nversion: 1.0.0\nextends: made@^1.0\napplies-to: {endpoint: site}\n"
+        "rules:\n  - {at: basic.author, remove: true, because: nobody asked}\n", "utf-8"
+    )  # fmt: skip
+    found = look(mappings, CANONICAL)
+    under = found.find("made+site")
+    assert under is not None
+    told = {one.field: one.why for one in losses(under, found.find("made")).fields}
+    assert told["b"] == "'basic.author' is removed: nobody asked"
+    assert told["n"] == "it reaches no target"
+
+
 def test_texts_come_back_when_what_stands_between_cannot_occur_in_the_values(tmp_path: Path) -> None:
     exact = report(tmp_path / "1", '    code: {text: "about {{a}}"}\n')
     assert classes(exact)["a"] == "exact"

@@ -338,3 +338,22 @@ def test_diff_counts_the_records_in_which_each_element_differs(mappings: Path, t
     same = call("diff", "referral-csv", "referral-csv", "--mappings", mappings)
     assert (same.code, same.out) == (0, "no difference on 2 records\n")
     assert call("diff", "referral-csv", "referral-csv@9.9.9", "--mappings", mappings).code == 2
+
+
+def test_explain_follows_the_arguments_of_a_fragment_and_names_of_a_form(tmp_path: Path) -> None:
+    home = tmp_path / "mappings" / "made"
+    home.mkdir(parents=True)
+    (home / "made.map.yaml").write_text(
+        "mapping: made\nversion: 1.0.0\nfhirVersion: 4.0.1\nsource:\n  format: form\n  key: id\n"
+        "  fields: {id: string!, a: string!, b: string!, ok: {type: boolean!, 'true': [on]}}\n"
+        "fragments:\n  said: {type: Annotation, params: {what: string}, body: {text: =%what}}\n"
+        "bundle: none\nresources:\n  made:\n    resourceType: Observation\n    status: final\n    code: {text: =id}\n"
+        "    valueBoolean: =ok\n    note:\n      - {$use: said, with: {what: =a}}\n"
+        "      - {$use: said, with: {what: =b}}\n", "utf-8"
+    )  # fmt: skip
+    source = tmp_path / "in.form"
+    source.write_text("id=1&a=x&b=y&ok=on", "utf-8")
+    said = call("explain", "made", "--input", source, "--mappings", tmp_path / "mappings")
+    lines = [line.strip() for line in said.out.splitlines()]
+    assert lines[lines.index('made.note[1].text = "y"') + 2] == 'b = "y"  (in.form record, /b)'
+    assert any(line.startswith('ok = "on"') and line.endswith("read as boolean") for line in lines)

@@ -116,9 +116,10 @@ class _Teller:
         self._typed = typed
         self._show = show
         self._rules: dict[Mark, Written] = {rule.mark: rule for rule in opened.rules}
+        self._at = {(rule.mark, rule.address): rule for rule in opened.rules}  # a fragment may be used twice
         self._nodes: dict[Mark, tuple[str, Yaml]] = {}
         document = opened.checked.document
-        for root in (document.resources, document.record):
+        for root in (document.resources, document.record, *document.fragments.items.values()):
             if root is not None:
                 self._index("", root)
 
@@ -147,7 +148,7 @@ class _Teller:
     def explained(self, outcome: Outcome, address: str) -> Explained:
         """One leaf, or one node that is absent."""
         rule = outcome.rule
-        written = self._rules.get(rule.mark)
+        written = self._at.get((rule.mark, rule.address)) or self._rules.get(rule.mark)
         key, yaml = self._nodes.get(rule.mark, ("", None))
         text = flow(yaml) if yaml is not None else ""
         paths = written.reads if written is not None and outcome.kind != "structure" else frozenset()
@@ -172,7 +173,9 @@ class _Teller:
             keys.append(key)
             raw = raw.get(key) if isinstance(raw, Mapping) else None
             typed = typed.get(step) if isinstance(typed, Mapping) else None
-            if isinstance(raw, list) and left:
+            if isinstance(raw, list) and not isinstance(typed, list):
+                raw = raw[0] if raw else None  # a name of a form that stands once
+            elif isinstance(raw, list) and left:
                 at = left.pop(0)
                 keys.append(str(at))
                 raw = raw[at] if at < len(raw) else None

@@ -18,6 +18,7 @@ from peerfhir.mapping.shelf import Opened
 from peerfhir.mapping.texts import pieces
 
 _INDEX = re.compile(r"\[([0-9]+)\]")
+_SELECTOR = re.compile(r"\[[^\]]*\]")
 _CONSTANTS = ("constant", "alias")
 Class = Literal["exact", "lossy", "none"]
 
@@ -70,8 +71,10 @@ class Losses:
         return f"{back} of {len(self.fields)} fields have an inverse, {exact} exact"
 
 
-def losses(opened: Opened) -> Losses:
+def losses(opened: Opened, base: Opened | None = None) -> Losses:
     """What is lost between the record of a mapping and its output.
+
+    base    the mapping without its overlay, to say what the overlay took away
 
     Source  docs/mapping-guide.md, What is lost
     """
@@ -80,11 +83,11 @@ def losses(opened: Opened) -> Losses:
     hopeless = tuple((rule, one.why) for rule, one in pairs if one.kind == "none")
     if opened.checked.source.type:
         return Losses(tuple(_unread(opened)), hopeless)
-    found = list(_fields(opened, pairs))
+    found = list(_fields(opened, pairs, _removed(opened, base)))
     return Losses(tuple(found), hopeless)
 
 
-def _fields(opened: Opened, pairs: list[tuple[Written, Inverse]]) -> Iterator[FieldLoss]:
+def _fields(opened: Opened, pairs: list[tuple[Written, Inverse]], removed: Mapping[str, str]) -> Iterator[FieldLoss]:
     read = {path for rule in opened.rules for path in rule.reads}
     best: dict[str, tuple[Written, Inverse]] = {}
     for rule, inverse in sorted(pairs, key=lambda pair: pair[0].kind == "request"):
@@ -103,7 +106,20 @@ def _fields(opened: Opened, pairs: list[tuple[Written, Inverse]]) -> Iterator[Fi
             yield FieldLoss(path, "none", "fullUrl", "it only goes into the identity", field.mark)
         else:
             kind = "unused" if field.unused else "unread"
-            yield FieldLoss(path, kind, "", said_of(field) or "it reaches no target", field.mark)
+            why = said_of(field) or removed.get(path) or "it reaches no target"
+            yield FieldLoss(path, kind, "", why, field.mark)
+
+
+def _removed(opened: Opened, base: Opened | None) -> dict[str, str]:
+    """Field -> why an overlay took away what read it, in the overlay's words."""
+    found: dict[str, str] = {}
+    for loss in opened.loaded.losses if base is not None else ():
+        place = _SELECTOR.sub("", loss.address)
+        for rule in base.rules if base is not None else ():
+            if f"{_SELECTOR.sub('', rule.address)}.".startswith(f"{place}."):
+                said = f": {loss.because}" if loss.because else ""
+                found.update(dict.fromkeys(rule.reads, f"'{loss.address}' is removed{said}"))
+    return found
 
 
 def said_of(field: Field) -> str:
@@ -197,6 +213,8 @@ class _Undo:
         match node:
             case Member(base=Call(name="translate") as call, name=part) if part in ("code", "display", "system"):
                 return self._translated(call, part, rule)
+            case Variable(name=name) if len(rule.names.get(name, ())) > 1 and name in self._opened.document.vars.items:
+                return Inverse("none", why=f"several values are joined in %{name}")
             case Member() | Variable():
                 paths = [one for one in fields_read(node, rule.names) if self._is_field(one)]
                 longest = max(paths, key=len, default="")

@@ -48,7 +48,7 @@ class Written:
 
 def outline(document: Document) -> tuple[Written, ...]:
     """Every rule of the template, in the order of the file: one per scalar that says something about the output."""
-    walk = _Walk(_variables(document))
+    walk = _Walk(_variables(document), document.fragments.items)
     top = document.resources
     if top is not None:
         return tuple(one for name, node in top.value.items() for one in walk.rules(node, name, name, walk.names))
@@ -135,8 +135,9 @@ def _variables(document: Document) -> Names:
 
 
 class _Walk:
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, fragments: Mapping[str, Yaml]) -> None:
         self.names = names
+        self._fragments = fragments
 
     def rules(self, node: Yaml, address: str, resource: str, names: Names) -> Iterator[Written]:
         if node.kind == "list":
@@ -162,9 +163,23 @@ class _Walk:
             names = {**names, name: rule.reads}
         if "$if" in value:
             yield self._bare(value["$if"], f"{address}.$if", "if", resource, names)
+        if "$use" in value:
+            yield from self._used(node, address, resource, names)
         for key, one in value.items():
             if key not in ("$each", "$let", "$if", *_NO_RULES):
                 yield from self._entry(key, one, address, resource, names)
+
+    def _used(self, node: Yaml, address: str, resource: str, names: Names) -> Iterator[Written]:
+        """The rules of a fragment; of the caller it sees its arguments alone."""
+        fragment = self._fragments.get(str(node.value["$use"].value))
+        if fragment is None or "body" not in fragment.value:
+            return
+        given = node.value["with"].value if "with" in node.value else {}
+        inner = {}
+        for name, one in given.items():
+            read = (rule.reads for rule in self.rules(one, address, resource, names))
+            inner[name] = frozenset(path for paths in read for path in paths)
+        yield from self.rules(fragment.value["body"], address, resource, inner)
 
     def _entry(self, key: str, node: Yaml, address: str, resource: str, names: Names) -> Iterator[Written]:
         here = f"{address}.{key}"

@@ -85,11 +85,11 @@ def _row(file: File, errors: int) -> tuple[str, str, str, str]:
     return (file.label, state, what, counted(len(opened.rules), "rule"))
 
 
-def lost(opened: Opened, form: str) -> Iterator[str]:
+def lost(opened: Opened, form: str, base: Opened | None = None) -> Iterator[str]:
     """The report of what is lost; exact fields are told by their number alone."""
     from peerfhir.mapping.lossy import losses
 
-    found = losses(opened)
+    found = losses(opened, base)
     if form == "json":
         from peerfhir.fhir import writer
 
