@@ -19,7 +19,7 @@ CLOSED = [
     "<div>\ud800</div>",  # half a character: refused elsewhere, no fault here
 ]
 OPEN = ["<div>", "<div><p>x</div>", "<div><b><i>x</b></i></div>", "<div>x</div><div>y</div>", "</div>", "", "x",
-        "<div>&nbsp;<p></div>", "<div><br></div>", '<div><p title="/>"></div>']  # fmt: skip
+        "<div>&nbsp;<p></div>", "<div>&undefined;</div>", "<div><br></div>", '<div><p title="/>"></div>']  # fmt: skip
 
 
 @pytest.mark.parametrize("div", CLOSED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html.entities import name2codepoint
 
 # Source: Narrative of R4 ("basic html formatting": HTML 4.0 chapters 7-11, 15), the elements and attributes of txt-1
 _TAGS = (
@@ -13,10 +14,12 @@ _ATTRIBUTES = (
     "abbr|accesskey|align|alt|axis|bgcolor|border|cellhalign|cellpadding|cellspacing|cellvalign|char|charoff|charset|cite"
     "|class|clear|color|cols|colspan|compact|coords|datetime|dir|frame|headers|height|href|hreflang|hspace|id|ismap|lang"
     "|longdesc|name|noshade|nowrap|rel|rev|rows|rowspan|rules|scope|shape|span|src|start|style|summary|tabindex|target"
-    "|title|type|usemap|valign|value|vspace|width|xml:lang|xml:space|xmlns(?::[a-z]+)?"
+    "|title|type|usemap|valign|value|vspace|width|xml:lang|xml:space|xmlns:[a-z]+"
 )
 _VALUE = r"""(?:"[^"<]*"|'[^'<]*')"""
-_ATTRIBUTED = rf"(?:\s+(?:{_ATTRIBUTES})\s*=\s*{_VALUE}(?:\s*(?:{_ATTRIBUTES})\s*=\s*{_VALUE})*)?\s*"
+_XHTML = "http://www[.]w3[.]org/1999/xhtml"
+_ATTRIBUTE = rf"""(?:(?:{_ATTRIBUTES})\s*=\s*{_VALUE}|xmlns\s*=\s*(?:"{_XHTML}"|'{_XHTML}'))"""
+_ATTRIBUTED = rf"(?:\s+{_ATTRIBUTE}(?:\s*{_ATTRIBUTE})*)?\s*"
 _TEXT = r"[^<&]|&(?:[A-Za-z][A-Za-z0-9]*|#[0-9]+|#x[0-9A-Fa-f]+);"
 _COMMENT = r"<!--(?:[^-]|-[^-])*-->"
 # The whole of it: no tag, attribute, declaration, instruction or section but these.
@@ -35,10 +38,17 @@ ACTIVE = (
 SAYS_SOMETHING = r">\s*(?:[^<\s&]|&[A-Za-z#])|<img\s"
 _COMMENTS = re.compile(r"<!--.*?-->", re.DOTALL)
 _VALUES = re.compile(_VALUE)
+_NAMED = re.compile("&([A-Za-z][A-Za-z0-9]*);")
+_NAMES = frozenset((*name2codepoint, "apos"))
 
 
 def is_closed(div: str) -> bool:
-    """Whether every tag is closed, in turn, and one div is around everything. The text is of allowed tags already."""
+    """Whether every tag is closed, in turn, one div is around everything, and every named character is one of HTML.
+
+    The text is of allowed tags already.
+    """
+    if "&" in div and not _NAMES.issuperset(_NAMED.findall(div)):
+        return False
     if "<!--" in div:
         div = _COMMENTS.sub("", div)
     if div.count("<") != div.count(">"):  # one may stand in the value of an attribute, or in a text

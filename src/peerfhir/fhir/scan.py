@@ -125,7 +125,12 @@ def _walk(root: Object, path: str, base: Base, found: list[Finding], anchors: se
         if is_range and _is_upside_down(node["low"], node["high"]):
             found.append(broken(place, "A range does not start above its end (rng-2)."))
         if "div" in node and type(node["div"]) is str and not is_closed(node["div"]):
-            found.append(broken(f"{place}.div", "Every tag is closed, and one div is around everything (txt-1)."))
+            found.append(
+                broken(
+                    f"{place}.div",
+                    "Every tag is closed, one div is around everything, and named characters are of HTML (txt-1).",
+                )
+            )
 
 
 def _null(parent: Object, key: str, at: int, place: str, found: list[Finding]) -> None:

@@ -28,6 +28,7 @@ _MONTH = rf"{_YEAR}(?:-(?:0[1-9]|1[0-2]))?"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
 _ZONE = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 _HEX = "[0-9a-fA-F]"
+_TYPES = r"http://hl7\.org/fhir/StructureDefinition/"
 _REFERENCE = (
     r"^(?:#\S*|urn:[A-Za-z0-9]+:\S+|https?://[^\s/?#]+(?:/\S*)?|(?:%s)"
     r"(?:\?\S+|/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?))$"
@@ -36,6 +37,14 @@ _CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f"
 _WRITTEN = rf"^[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*$"
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 1024 * 1024, "pattern": _WRITTEN}
 _ADDRESS = {"type": "string", "pattern": r"^\S+$"}
+_MEDIA = r"[A-Za-z0-9!#$&^_.+-]+"
+# required value sets that no list holds, but that say how their codes are written
+_WRITTEN_CODES: Mapping[str, tuple[str, str]] = {
+    "http://hl7.org/fhir/ValueSet/mimetypes": (
+        rf"^(?:xml|json|ttl|{_MEDIA}/(?:{_MEDIA}|\*)\s*(?:;.*)?)$", "This must be a media type: type/subtype."),
+    "http://hl7.org/fhir/ValueSet/currencies": (
+        "^[A-Z]{3}$", "This must be a currency: three capitals (ISO 4217)."),
+}  # fmt: skip
 # every pattern runs in time linear in the text: the engine's regular expressions have no way back
 PRIMITIVES: Mapping[str, Schema] = {
     "boolean": {"type": "boolean"},
@@ -270,6 +279,9 @@ class Types:
             if bound is not None:
                 return bound
             self.unchecked.add(f"{owner}.{slot.name}: {slot.value_set}")
+            written = _WRITTEN_CODES.get(slot.value_set) if kind == "code" else None
+            if written is not None:
+                return said({"pattern": written[0]}, "error", "code-invalid", written[1])
         return {}
 
     def _extended(self, many: bool) -> Schema:
@@ -307,7 +319,8 @@ def targets(names: Iterable[str]) -> Schema:
     types = sorted(names)
     pattern = rf"^#|^urn:|\?|(?:^|/)(?:{'|'.join(types)})/[A-Za-z0-9\-.]{{1,64}}(?:/_history/[A-Za-z0-9\-.]{{1,64}})?$"
     say = ("target", "value", f"This refers to a type that is not allowed here. Allowed: {', '.join(types)}.")
-    return {"properties": {"reference": said({"pattern": pattern}, *say), "type": said({"enum": types}, *say)}}
+    kinds = rf"^(?:{_TYPES})?(?:{'|'.join(types)})$"
+    return {"properties": {"reference": said({"pattern": pattern}, *say), "type": said({"pattern": kinds}, *say)}}
 
 
 def binding(kind: str, expansion: Expansion) -> Schema | None:
