@@ -144,6 +144,20 @@ def test_what_cannot_be_extracted_is_refused_and_never_repeats_a_value(partner: 
     assert said(partner.post(PATH, given))
 
 
+def test_no_answer_is_chosen_or_left_out_in_silence(partner: doors.Speaker) -> None:
+    response, _ = mapped()
+    twice, two, below, inside = (deepcopy(response) for _ in range(4))
+    twice["item"].append(deepcopy(twice["item"][0]))
+    two["item"][0]["answer"] *= 2
+    inside["subject"] = {"reference": "#p"}
+    inside["contained"] = [{"resourceType": "Patient", "id": "p"}]
+    below["item"][0]["answer"][0]["item"] = [below["item"].pop(1)]
+    for sent, word in ((twice, "answered twice"), (two, "answered twice"), (inside, "response contains")):
+        assert word in said(partner.post(PATH, sent))
+    wanted = [nameless(one["resource"]) for one in partner.post(PATH, response).json["entry"]]
+    assert [nameless(one["resource"]) for one in partner.post(PATH, below).json["entry"]] == wanted
+
+
 def test_the_scope_is_that_of_reading_responses(house: tuple[Flask, Engine, HeldClock]) -> None:
     response, _ = mapped()
     assert said(doors.speaker(*house, scope="system/Patient.rs").post(PATH, response), 403)

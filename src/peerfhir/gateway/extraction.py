@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from peerfhir.errors import InvalidResource
@@ -38,9 +38,10 @@ def extracted(response: Json, forms: Mapping[str, Form]) -> Json:
     if findings:
         raise InvalidResource(findings)
     form = _form(response.get("questionnaire", ""), forms)
+    _apart(response)
     answering = Answering(form)
     try:
-        items = answering.items([(name, values, "", "") for name, values in _given(response.get("item", []), form)])
+        items = answering.items(_once(_given(response.get("item", []), form), form))
         read = {**response, "item": items or []}
         name = [response["id"]] if "id" in response else [record_key(response)]
         made = answering.observations(read, _reference(response), seed(form.id, "extract"), name, "observation")
@@ -72,10 +73,30 @@ def _given(items: list[Json], form: Form) -> Iterator[tuple[str, list[Any]]]:
         question = form.questions.get(item["linkId"])
         if question is None:
             raise _wrong("an item is not of this questionnaire", f"{KIND}.item")
-        if "item" in item:
-            yield from _given(item["item"], form)
-        if "answer" in item and not question.read_only:
-            yield question.link_id, [_value(one, question) for one in item["answer"]]
+        answers = item.get("answer", [])
+        for below in (item, *answers):
+            yield from _given(below.get("item", []), form)
+        if answers and not question.read_only:
+            yield question.link_id, [_value(one, question) for one in answers]
+
+
+def _once(given: Iterable[tuple[str, list[Any]]], form: Form) -> list[tuple[str, list[Any], str, str]]:
+    """Each item with its answers. Raises InvalidResource where a total would have to choose between two."""
+    found: dict[str, list[Any]] = {}
+    for name, values in given:
+        if name in found or (len(values) > 1 and not form.questions[name].repeats):
+            raise _wrong(f"item {name} is answered twice", f"{KIND}.item")
+        found[name] = values
+    return [(name, values, "", "") for name, values in found.items()]
+
+
+def _apart(response: Json) -> None:
+    """Refuses what an Observation could not refer to: it does not contain what the response contains."""
+    for name in ("subject", "encounter", "author", "basedOn", "partOf"):
+        held = response.get(name, [])
+        for one in held if isinstance(held, list) else [held]:
+            if one.get("reference", "").startswith("#"):
+                raise _wrong("an Observation cannot refer to what the response contains", f"{KIND}.{name}")
 
 
 def _value(answer: Mapping[str, Any], question: Question) -> Any:
