@@ -121,6 +121,7 @@ def test_a_post_with_a_query_is_a_conditional_create(server: Server) -> None:
     assert server.ask("POST", "Patient?identifier=urn:mrn|1", patient()).status == 201
     assert server.ask("POST", "Patient?identifier=urn:mrn|1", patient()).status == 200
     assert server.ask("POST", "Patient?nonsense=1", patient()).status == 400
+    assert server.ask("POST", "Patient", patient(), if_none_exist="").status == 400  # meant as one, and says nothing
 
 
 @pytest.mark.parametrize("start", ["", "?", "Patient?"])
@@ -375,7 +376,7 @@ def test_a_transaction_creates_changes_and_reads_in_the_order_of_the_specificati
     [
         (lambda b: b["entry"][1].pop("request"), "Bundle.entry[1].request"),
         (lambda b: b["entry"][1]["request"].update(method="OPTIONS"), "Bundle.entry[1].request.method"),
-        (lambda b: b["entry"][1]["request"].update(method="DELETE"), "Bundle.entry[1].request.url"),
+        (lambda b: b["entry"][1]["request"].update(method="DELETE"), "Bundle.entry[1].resource"),
         (lambda b: b["entry"][1]["request"].update(url="Patient"), "Bundle.entry[1].resource.resourceType"),
         (lambda b: b["entry"][1]["request"].update(url="?"), "Bundle.entry[1].request.url"),
         (lambda b: b["entry"][1].pop("resource"), "Bundle.entry[1].resource"),

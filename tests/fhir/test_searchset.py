@@ -83,7 +83,7 @@ def found(server: Server, asked: str) -> list[str]:
         ("Organization?address=spring", "clinic"), ("Organization?address-postalcode=123", "clinic"),
         ("Organization?address-city=xspring", ""), ("ServiceRequest?requester:identifier=urn:npi|77", "order"),
         ("ServiceRequest?requester:identifier=urn:other|77", ""), ("Task?owner:identifier=88", "task"),
-        ("Task?owner:missing=true", "task"), ("Task?requester:missing=false&owner:missing=true", "task"),
+        ("Task?owner:missing=true", ""), ("Task?requester:missing=false&owner:missing=false", "task"),
         ("Observation?subject:Patient={bo}", "b1"), ("Observation?performer={clinic}&patient={bo}", "b1"),
         ("Patient/{ana}/Observation", "a1 a2"), ("Patient/{bo}/Observation?value-quantity=gt5", "b1"), ("Patient/{ana}/Task", "task"),
         ("Patient/{bo}/Goal", "goal"), ("Observation?_id={a1},{b1}&patient.family=anders", "b1"),

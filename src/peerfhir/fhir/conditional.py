@@ -73,6 +73,8 @@ def claim(
     lost = store.claims.claim({key: ids[place] for key, place in wanted.items()})
     for key, holder in lost.items():
         place = wanted[key]
+        if entries[place].method == "PUT":
+            store.hold([f"{key.type}/{holder}"])
         winner = store.read_many([f"{key.type}/{holder}"]).get(f"{key.type}/{holder}")
         if winner is not None and _answers(store, winner, key, asked[place]):
             matched[place], ids[place] = winner, winner.id

@@ -185,7 +185,7 @@ class Rest:
         condition = call.headers.get("if-none-exist") if self._offered.conditional else None
         if self._offered.conditional:
             # fhirpy's get_or_create says the condition there; taking it as a plain create would double the resource
-            condition = condition or _meant(call.query) or None
+            condition = (_meant(call.query) or None) if condition is None else condition
         self._check_body(call, "create", name)
         entry = Entry("", "POST", name, resource=call.body, if_none_exist=condition)
         return self._write(call, entry, "create")

@@ -197,6 +197,19 @@ class Store:
 
     # what is written
 
+    def hold(self, references: Iterable[str]) -> bool:
+        """Keep others from changing these "Type/id" until the transaction ends; whether that had to be said.
+
+        SQLite has one writer at a time. PostgreSQL holds them in one order, so that nobody waits in a circle; what
+        is read afterwards is what the one before has left.
+        """
+        wanted = [one.split("/", 1) for one in references]
+        if not wanted or self.connection.dialect.name == "sqlite":
+            return False
+        these = select(_r.id).where(_r.program_id == self.program_id, tuple_(_r.type, _r.id).in_(wanted))
+        self.connection.execute(these.order_by(_r.type, _r.id).with_for_update())
+        return True
+
     def create(self, resource: Json, labels: Labels, *, id: str | None = None) -> Stored:  # noqa: A002
         """Store a new resource under `id` or a new one; an id inside the resource is not looked at.
 

@@ -35,6 +35,7 @@ def carry_out(session: Session, entries: Sequence[Entry], base: str, check: Chec
     check   raises InvalidResource for a resource that a patch has spoilt; what came whole was checked before
     Raises  any Fault, its place inside the entry that caused it; nothing is stored by a caller who rolls back
     """
+    session.store.hold(f"{one.type}/{one.id}" for one in entries if one.id)
     gone = deletes.carry_out(session, [one for one in entries if one.method == "DELETE"])
     stay = [one for one in entries if one.method != "DELETE"]
     done = iter(_written(session, stay, base, check) if stay else ())
@@ -46,6 +47,8 @@ def _written(session: Session, entries: Sequence[Entry], base: str, check: Check
     store = session.store
     asked = {place: query for place, one in enumerate(entries) if (query := condition_of(session, one, base))}
     matched = matches(store, session.labels, entries, asked)
+    if store.hold(one.reference for place, one in matched.items() if entries[place].method == "PUT"):
+        matched = matches(store, session.labels, entries, asked)  # as it is now that nobody else changes it
     ids = {place: _id_of(one, matched.get(place)) for place, one in enumerate(entries)}
     claim(session, entries, asked, matched, ids)
     previous = _previous(store, entries)
