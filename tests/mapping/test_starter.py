@@ -85,3 +85,33 @@ def test_nothing_is_overwritten_and_what_is_no_sample_is_refused(folder: Path) -
     assert start(folder, "id,name\n", "empty.csv").code == 2
     assert start(folder, PEOPLE, "other.csv", "--type", "Persona").code == 2
     assert start(folder, PEOPLE, "other.csv", "--id", "9").code == 2
+
+
+def test_a_table_of_another_country_is_read_as_it_is(folder: Path) -> None:
+    text = 'Nr.;Name;Geburtstag;Gewicht;Sagt "nie";;a b;a-b\n1;Müller;31.12.1970;72,5;x;;u;v\n2;Öz;01.02.1980;80,0;y;;u;w\n'
+    (folder / "fern.csv").write_bytes(text.replace('Sagt "nie"', '"Sagt ""nie"""').encode("latin-1"))
+    assert call("init", "--from", "fern.csv").code == 0
+    made = (folder / "mappings/fern/fern.map.yaml").read_text("utf-8")
+    assert '  format: csv\n  encoding: cp1252\n  delimiter: ";"\n' in made
+    assert "type: decimal!, decimalComma: true" in made
+    assert 'type: date!, format: "DD.MM.YYYY"' in made
+    assert '    a_b_2: {type: string!, from: "a-b"' in made
+    assert call("check").code == 0
+    assert call("run", "fern", "--input", "fern.csv", "--validate").code == 0
+
+
+def test_a_row_with_too_many_cells_is_no_fault_and_two_columns_of_one_name_are_refused(folder: Path) -> None:
+    assert start(folder, "id\tb\n1\t2\t3\n", "many.csv").code == 0
+    assert 'delimiter: "\\t"' in (folder / "mappings/many/many.map.yaml").read_text("utf-8")
+    assert call("check").code == 0
+    twice = start(folder, "id,id\n1,2\n", "twice.csv")
+    assert twice.code == 2
+    assert "two of its columns have one name" in twice.err
+
+
+def test_a_format_left_open_says_what_to_write(folder: Path) -> None:
+    start(folder, "id,day\n1,01/02/2026\n2,03/04/2026\n", "days.csv")
+    said = call("check")
+    assert said.code == 1
+    assert "error PM310: source.fields.day: the format is still to be decided" in said.err
+    assert "hint: write MM/DD/YYYY or DD/MM/YYYY" in said.err

@@ -81,6 +81,8 @@ def read_format(written: str, kind: str, zone: Zone | None) -> Format:
 def _pieces(written: str) -> list[tuple[bool, str]]:
     """Tokens (True) and literals (False) in order."""
     found: list[tuple[bool, str]] = []
+    if written == "todo".upper():  # as `map init` leaves it
+        raise BadFormat("the format is still to be decided", "write MM/DD/YYYY or DD/MM/YYYY")
     for match in _PIECE.finditer(written):
         quoted, token, letter, other = match.groups()
         if letter is not None:

@@ -6,12 +6,12 @@ import csv
 import io
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from peerfhir.errors import Fault
-from peerfhir.fhir import reader
+from peerfhir.fhir import reader, writer
 from peerfhir.fhir.definitions import r4
 from peerfhir.mapping.fields import PRIMITIVES
 from peerfhir.mapping.syntax import ID, NAME
@@ -22,6 +22,7 @@ _ROWS = 2_000
 _MOST_CODES = 12
 _DAY = re.compile(r"([0-9]{1,4})([-/.])([0-9]{1,2})\2([0-9]{1,4})")
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}))?")
+_COMMA = re.compile(r"-?(0|[1-9][0-9]{0,17}),[0-9]{1,2}")  # three digits might be thousands
 _CLOCK = re.compile(r"[ T]([0-9]{1,2}):([0-9]{2})(:[0-9]{2})?")
 _WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
@@ -60,12 +61,11 @@ def started(
     try:
         form, rows = _records(sample)
     except (Fault, UnicodeDecodeError, csv.Error):
-        return f"{sample} cannot be read as CSV, JSON or NDJSON."
+        return f"{sample} cannot be read as CSV, JSON or NDJSON, or two of its columns have one name."
     if not rows:
         return f"{sample} has no record."
-    columns = [
-        _column(key, [row.get(key) for row in rows]) for key in dict.fromkeys(key for row in rows for key in row)
-    ]
+    keys = dict.fromkeys(key for row in rows for key in row if key)  # a cell or column without a name is no field
+    columns = _apart([_column(key, [row.get(key) for row in rows]) for key in keys])
     text = _document(name, kind, form, columns)
     (target.parent / "examples").mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
@@ -78,11 +78,20 @@ def started(
     ]
 
 
+def _apart(columns: Sequence[Column]) -> list[Column]:
+    """The columns with a field name of its own each: `a b` and `a-b` are both a_b."""
+    found: dict[str, Column] = {}
+    for column in columns:
+        numbered = (column.name, *(f"{column.name}_{number}" for number in range(2, len(columns) + 1)))
+        name = next(one for one in numbered if one not in found)
+        found[name] = replace(column, name=name)
+    return list(found.values())
+
+
 def _records(sample: Path) -> tuple[str, list[dict[str, Json]]]:
     data = sample.read_bytes()
     if sample.suffix.lower() == ".csv":
-        found = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))
-        return "csv", [row for row, _ in zip(found, range(_ROWS), strict=False)]
+        return _table(data)
     if sample.suffix.lower() in (".ndjson", ".jsonl"):
         lines = [line for line in data.splitlines() if line.strip()][:_ROWS]
         return "ndjson", [row for row in map(reader.read, lines) if isinstance(row, dict)]
@@ -91,6 +100,24 @@ def _records(sample: Path) -> tuple[str, list[dict[str, Json]]]:
     return "json\n  record: $this" if isinstance(value, list) else "json", [
         row for row in rows[:_ROWS] if isinstance(row, dict)
     ]
+
+
+def _table(data: bytes) -> tuple[str, list[dict[str, Json]]]:
+    """The rows of a CSV whose encoding and delimiter are guessed: UTF-8 before CP1252, the sign the header has most."""
+    form = "csv"
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text, form = data.decode("cp1252"), "csv\n  encoding: cp1252"
+    header = re.sub(r'"[^"]*"', "", text.partition("\n")[0])
+    sign = max(",;\t|", key=header.count)
+    if sign != ",":
+        form += "\n  delimiter: " + writer.write(sign).decode()
+    found = csv.DictReader(io.StringIO(text, newline=""), delimiter=sign)
+    names = list(found.fieldnames or ())
+    if any(names.count(name) > 1 for name in names if name):
+        raise csv.Error
+    return form, [row for row, _ in zip(found, range(_ROWS), strict=False)]
 
 
 def _column(key: str, values: Sequence[Json]) -> Column:
@@ -120,6 +147,8 @@ def _kind(texts: Sequence[str]) -> tuple[str, tuple[tuple[str, str], ...], str]:
             return kind, (), ""
     if texts and all(_ISO.fullmatch(text) for text in texts):
         return ("dateTime" if any("T" in text for text in texts) else "date"), (), ""
+    if texts and all(_COMMA.fullmatch(text) for text in texts):
+        return "decimal", (("decimalComma", "true"),), ""
     days = [_DAY.match(text) for text in texts]
     if texts and all(days):
         return _dated(texts, [match for match in days if match])
@@ -201,9 +230,11 @@ def _key(columns: Sequence[Column]) -> str:
 def _declared(column: Column, used: bool) -> str:
     kind = column.kind if column.kind in PRIMITIVES else "string"
     options = [f"type: {kind}{'!' if column.required else ''}"]
-    options += [f'from: "{column.key}"'] if column.key != column.name else []
-    options += [f"{name}: {value}" if value == OPEN else f'{name}: "{value}"' for name, value in column.options]
-    quoted = ", ".join(f'"{code}"' for code in column.codes)
+    options += [f"from: {writer.write(column.key).decode()}"] if column.key != column.name else []
+    options += [
+        f"{name}: {value}" if value in (OPEN, "true") else f'{name}: "{value}"' for name, value in column.options
+    ]
+    quoted = ", ".join(writer.write(code).decode() for code in column.codes)
     options += [f"codes: [{quoted}]"] if column.codes else []
     options += ['unused: "not mapped yet"'] if not used else []
     return f"{kind}{'!' if column.required else ''}" if len(options) == 1 else "{" + ", ".join(options) + "}"
