@@ -264,6 +264,17 @@ def test_an_address_is_found_whole(server: Server) -> None:
     assert found(server, f"Questionnaire?url={form['url'][:-1]}") == []
 
 
+def test_a_canonical_is_found_in_any_version_or_in_the_one_asked_for(server: Server) -> None:
+    made = {}
+    for version in ("", "|1.0", "|2.0"):
+        sent = {"resourceType": "QuestionnaireResponse", "status": "completed", "questionnaire": f"urn:form{version}"}
+        made[version] = server.post(sent)["id"]
+    assert found(server, "QuestionnaireResponse?questionnaire=urn:form") == sorted(made.values())
+    for version in ("|1.0", "|2.0"):
+        assert found(server, f"QuestionnaireResponse?questionnaire=urn:form{version}") == [made[version]]
+    assert found(server, "QuestionnaireResponse?questionnaire=urn:form|3.0") == []
+
+
 def test_a_cursor_is_read_back_or_refused() -> None:
     rng = random.Random(SEED)
     for _ in range(200):

@@ -175,8 +175,9 @@ def _add(rows: Rows, parameter: Parameter, value: Any) -> list[str]:
     if kind == "uri":
         if type(value) is not str:
             return []
-        key = key_of(value.partition("|")[0])
-        rows.tokens.add((name, key, ""))
+        address, _, version = value.partition("|")  # of a canonical; the version stands where a code has its system
+        key = key_of(address)
+        rows.tokens.add((name, key, key_of(version)))
         return [key[:_SORTED]]
     if kind == "reference":
         return _add_reference(rows, name, value)

@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)?([+-]?\d{1,18}(?:\.\d{1,18})
 
 @dataclass(frozen=True)
 class Token:
-    """One value of a token search. system None: any; "": none."""
+    """One value of a token search, or an address and its version. system None: any; "": none."""
 
     code: str
     system: str | None
@@ -96,7 +96,10 @@ def value_of(name: str, parameter: Parameter, modifier: str, escaped: str, base:
         if not plain:
             raise wrong(name, "a text")
         return Text(plain, key_of(text))
-    return key_of(_plain(divided(escaped, "|")[0]) if kind == "uri" else text)
+    if kind == "uri":
+        address, *version = (key_of(_plain(one)) for one in divided(escaped, "|"))
+        return Token(address, version[0]) if any(version) else address
+    return key_of(text)
 
 
 def wrong(name: str, what: str) -> BadRequest:
