@@ -196,6 +196,14 @@ def test_a_text_that_grows_with_the_square_of_a_field_is_not_made(text: str, tmp
     assert codes(made, {"t": "x" * 9_000}) == {"PM750"}
 
 
+@pytest.mark.parametrize("operator", ["&", "+"])
+def test_variables_that_double_each_other_come_to_an_end(operator: str, tmp_path: Path) -> None:
+    rest = "".join(f"  v{at}: =%v{at - 1} {operator} %v{at - 1}\n" for at in range(1, 41))
+    text = f"{HEAD}source: {{format: json, fields: {{t: string!}}}}\nbundle: none\nvars:\n  v0: =t\n{rest}"
+    text += "resources:\n  b: {resourceType: Basic, code: {text: =%v40}}\n"
+    assert codes(load(tmp_path, "m", text).get("m").program, {"t": "lol"}) == {"PM750"}
+
+
 def test_many_long_matches_are_stopped_after_one_that_took_too_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,8 +116,9 @@ class Plainer(ast.NodeTransformer):
                 return base.shape.member(node.slice.value)
         return None
 
-    def _is_text(self, node: ast.expr, *, blank: bool) -> bool:
-        static = self._static(node)
+    def _is_field(self, node: ast.expr, *, blank: bool) -> bool:
+        """A text of the record itself: one of its own making may double another, and its length is looked at."""
+        static = self._static(node) if isinstance(node, ast.Subscript) else None
         if static is None or not static.sure or static.card != "one" or (static.blank and not blank):
             return False
         return bool(static.kinds) and _TEXTS.issuperset(static.kinds)
@@ -137,7 +138,7 @@ class Plainer(ast.NodeTransformer):
         for part in parts:
             if isinstance(part, ast.Constant) and isinstance(part.value, str):
                 values.append(part)
-            elif self._is_text(part, blank=blank) or (isinstance(part, ast.Call) and _gives_text(part)):
+            elif self._is_field(part, blank=blank) or (isinstance(part, ast.Call) and _gives_text(part)):
                 values.append(ast.FormattedValue(part, -1, None))
             else:
                 return node
