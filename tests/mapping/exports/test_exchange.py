@@ -236,7 +236,17 @@ def test_a_mapping_with_an_unknown_key_does_not_fit_the_schema() -> None:
     from peerfhir.mapping.exports.schema_json import schema
 
     check = jsonschema_rs.validator_for(schema("mapping"))
-    good = {"mapping": "a", "version": "1.0.0", "fhirVersion": "4.0.1", "source": {"format": "json"}, "resources": {}}
+    source = {"format": "json", "fields": {"a": "string", "b": {"c": ["code!"], "d": {"type": "date"}}}}
+    good = {"mapping": "a", "version": "1.0.0", "fhirVersion": "4.0.1", "source": source, "resources": {}}
     assert check.is_valid(good)
+    for wrong in (
+        {"source": {"format": "fhir"}}, {"source": {**source, "type": "Patient"}},
+        {"source": {**source, "delimiter": ";;"}}, {"source": {"format": "json", "fields": {"a": {"type": "date", "fromat": "x"}}}},
+        {"source": {"format": "json", "fields": {"b": {"c": "strng"}}}}, {"record": {"fields": {}, "values": {}}},
+        {"conceptMaps": {"z": {"map": {"a": "b"}, "unmapped": "ignore"}}}, {"bands": {"z": {"low": "x"}}},
+        {"tables": {"z": {"columns": ["a"]}}}, {"resources": {"p": {"code": {"text": "x"}}}},
+        {"resources": {"p": {"resourceType": "Basic", "$iff": "true"}}},
+    ):  # fmt: skip
+        assert not check.is_valid({**good, **wrong}), wrong
     assert not check.is_valid({**good, "resorces": {}})
     assert not check.is_valid({**good, "version": "1"})

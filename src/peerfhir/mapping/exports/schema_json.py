@@ -60,6 +60,14 @@ def _ref(name: str) -> dict[str, Json]:
 
 
 _TEXT = {"type": "string"}
+_SCALAR = {"type": ["string", "number", "boolean"]}
+_SIGN = {"type": "string", "minLength": 1, "maxLength": 1}
+_BOUND = {"type": ["number", "string"]}
+_DIRECTIVES = (
+    "$each", "$let", "$if", "$keep", "$ref", "$rows", "$use", "$value", "$absent", "$number", "$literal", "$request",
+    "$identity", "$questionnaire", "$answers", "$extract",
+)  # fmt: skip
+_KEYS = {"anyOf": [{"pattern": "^[^$]"}, {"enum": list(_DIRECTIVES)}]}
 
 
 def _shared() -> dict[str, Json]:
@@ -69,8 +77,8 @@ def _shared() -> dict[str, Json]:
         "systems": _map_of({"type": "string", "description": "an absolute URI"}),
         "profiles": _map_of({"type": "string", "description": "a canonical"}),
         "conceptMaps": _map_of(_ref("codeMap")),
-        "bands": _map_of({"type": "object"}),
-        "tables": _map_of({"type": "object"}),
+        "bands": _map_of(_ref("bands")),
+        "tables": _map_of(_ref("table")),
         "vars": _map_of(_EXPRESSION),
         "fragments": _map_of(
             _closed({"type": _TEXT, "params": _map_of(_TEXT), "body": _ref("node")}, ("type", "body"))
@@ -100,7 +108,8 @@ def _mapping() -> dict[str, Json]:
             {"code": {"type": "string", "pattern": "^PM[0-9]{3}$"}, "at": _TEXT, "because": _TEXT},
             ("code", "because"))},
     }  # fmt: skip
-    return _closed({**header, **body}, ("mapping", "version", "fhirVersion", "source"))
+    made = [{"required": ["resources"]}, {"required": ["record"]}]
+    return {**_closed({**header, **body}, ("mapping", "version", "fhirVersion", "source")), "oneOf": made}
 
 
 def _overlay() -> dict[str, Json]:
@@ -148,29 +157,59 @@ def _instrument() -> dict[str, Json]:
     return _closed(properties, ("id", "title", "version", "licence", "scoring"))
 
 
+def _code_maps() -> dict[str, Json]:
+    """Code maps in their forms, bands and tables."""
+    target = _closed(
+        {"code": _TEXT, "system": _TEXT, "display": _TEXT, "equivalence": _TEXT, "comment": _TEXT}, ("code",)
+    )
+    inline = {**_map_of({"anyOf": [_SCALAR, target]}), "not": {"required": ["map"]}}
+    whole = _closed({
+        "map": {"anyOf": [_TEXT, _map_of({"anyOf": [_SCALAR, target]})]}, "system": _TEXT, "sourceSystem": _TEXT,
+        "equivalence": _TEXT, "unmapped": {"anyOf": [{"enum": ["fail", "provided"]}, target]},
+    }, ("map",))  # fmt: skip
+    bounds = {**_map_of({"anyOf": [_SCALAR, target]}), "propertyNames": {"pattern": r"^-?[0-9]+(\.[0-9]+)?$"}}
+    rows = {"type": "array", "items": {"type": "array"}}
+    return {
+        "codeMap": {"anyOf": [_TEXT, inline, whole]},
+        "bands": {"anyOf": [bounds, _closed({"instrument": _TEXT, "score": _TEXT}, ("instrument",))]},
+        "table": {"anyOf": [
+            _closed({"columns": {"type": "array", "items": _TEXT}, "rows": rows}, ("columns", "rows")),
+            _closed({"file": _TEXT}, ("file",))]},
+    }  # fmt: skip
+
+
 def _definitions() -> dict[str, Json]:
     primitive = {"type": "string", "enum": [one + end for one in PRIMITIVES for end in ("", "!")]}
     options = {
         "type": primitive, "from": _TEXT, "format": _TEXT, "offset": _TEXT, "timezone": _TEXT,
         "ambiguous": {"enum": ["error", "earlier", "later"]}, "true": {"type": "array"}, "false": {"type": "array"},
-        "codes": {"anyOf": [{"type": "array"}, _TEXT]}, "split": _TEXT, "min": {}, "max": {},
+        "codes": {"anyOf": [{"type": "array"}, _TEXT]}, "split": _TEXT, "min": _BOUND, "max": _BOUND,
         "maxLength": {"type": "integer"}, "pattern": _TEXT, "decimalComma": {"type": "boolean"},
         "sensitive": {"anyOf": [{"const": True}, _TEXT]}, "unused": _TEXT, "example": {}, "description": _TEXT,
     }  # fmt: skip
-    field = {"anyOf": [primitive, _closed(options, ("type",)), {"type": "object"}, {"type": "array", "maxItems": 1}]}
+    typed = {"required": ["type"], "properties": {"type": _TEXT}}  # told from an object by this one key
+    structure = {**_map_of(_ref("field")), "not": typed}
+    spelled = _closed({"fields": _ref("fields"), "from": _TEXT, "description": _TEXT}, ("fields",))
+    listed = {"type": "array", "minItems": 1, "maxItems": 1, "items": _ref("field")}
+    field = {"anyOf": [primitive, _closed(options, ("type",)), structure, spelled, listed]}
     source = {
         "format": {"enum": list(FORMATS)}, "record": _TEXT,
         "key": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}, "empty": {"type": "array"},
-        "trim": {"type": "boolean"}, "encoding": {"enum": list(ENCODINGS)}, "delimiter": _TEXT, "quote": _TEXT,
+        "trim": {"type": "boolean"}, "encoding": {"enum": list(ENCODINGS)}, "delimiter": _SIGN, "quote": _SIGN,
         "header": {"type": "boolean"}, "unknown": {"enum": list(UNKNOWN)}, "fields": _ref("fields"), "type": _TEXT,
         "profile": _TEXT, "questionnaire": _TEXT,
     }  # fmt: skip
     return {
-        "source": _closed(source, ("format",)),
-        "fields": _map_of(field),
-        "codeMap": {"anyOf": [{"type": "object"}, _TEXT]},
+        "source": {**_closed(source, ("format",)), "allOf": [{"anyOf": [  # apart from the keys, which completion reads
+            {"properties": {"format": {"const": "fhir"}}, "required": ["type"], "not": {"required": ["fields"]}},
+            {"properties": {"format": {"not": {"const": "fhir"}}}, "required": ["fields"],
+             "not": {"anyOf": [{"required": [key]} for key in ("type", "profile", "questionnaire")]}}]}]},
+        "fields": _map_of(_ref("field")),
+        "field": field,
+        **_code_maps(),
         "node": {},
-        "resource": {"type": "object", "properties": {
+        "resource": {"type": "object", "propertyNames": _KEYS, "allOf": [{"anyOf": [
+            {"required": ["resourceType"]}, {"required": ["$questionnaire"]}]}], "properties": {
             "resourceType": _TEXT, "profile": _TEXT, "$questionnaire": _TEXT, "$answers": {"type": "object"},
             "$extract": {"enum": ["observation", "scores", "none"]}, "$each": _TEXT, "$if": _TEXT, "$rows": _TEXT,
             "$let": _map_of(_TEXT), "$identity": {}, "$request": _closed({
