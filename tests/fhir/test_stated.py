@@ -79,6 +79,10 @@ CASES = {
 }  # fmt: skip
 
 
+EMPTY = {"resourceType": "Parameters", "parameter": [{"name": "x"}]}
+ABATED = {"resourceType": "Condition", "subject": PATIENT, "abatementString": "x"}
+
+
 @pytest.fixture(scope="module")
 def judge() -> Judge:
     return Judge(schema.r4())
@@ -89,6 +93,11 @@ def test_what_breaks_an_invariant_is_named_and_what_keeps_it_is_right(judge: Jud
     wrong, right = CASES[key]
     assert key in [one.rule for one in judge.findings(wrong) if one.severity == "error"]
     assert [one for one in judge.findings(right) if one.severity == "error"] == []
+
+
+@pytest.mark.parametrize(("wrong", "key"), [(EMPTY, "inv-1"), (ABATED, "con-4")])
+def test_what_is_left_out_can_break_an_invariant(judge: Judge, wrong: Any, key: str) -> None:
+    assert [one.rule for one in judge.findings(wrong)] == [key]
 
 
 def test_it_is_named_where_it_stands_in_a_bundle(judge: Judge) -> None:

@@ -58,7 +58,7 @@ def _observation(resource: Object) -> Broken:
 def _condition(resource: Object) -> Broken:
     clinical = {code for _, code in _codings(resource.get("clinicalStatus"))}
     over = {"inactive", "resolved", "remission"}
-    if clinical and not clinical & over and any(name.lstrip("_").startswith("abatement") for name in resource):
+    if not clinical & over and any(name.lstrip("_").startswith("abatement") for name in resource):
         yield ".clinicalStatus", "What has abated is inactive, resolved or in remission (con-4)."
     mistaken = "entered-in-error" in {code for _, code in _codings(resource.get("verificationStatus"))}
     problem = any(code == "problem-list-item" for one in resource.get("category", ()) for _, code in _codings(one))

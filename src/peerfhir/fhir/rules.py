@@ -160,8 +160,7 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
     "Group": (Rule("grp-1", {"if": {"required": ["member"]}, "then": {"properties": {"actual": {"const": True}}}},
                    "Only an actual group has members (grp-1)."),),
     "Parameters.parameter": (
-        Rule("inv-1", {"oneOf": [{"required": ["resource"]}, {"required": ["part"]}, has_choice("value"),
-                                 {"not": {"anyOf": [has("resource", "part"), has_choice("value")]}}]},
+        Rule("inv-1", {"oneOf": [{"required": ["resource"]}, {"required": ["part"]}, has_choice("value")]},
              "A parameter has a value, a resource or parts (inv-1)."),
     ),
     "Patient.contact": (
