@@ -108,12 +108,16 @@ def try_examples(
     one_of(form, ("text", "json"))
     if update and os.environ.get("CI"):
         misused("--update is refused where CI is set: expected files are reviewed first.")
+    if not 0 <= min_coverage <= 100:
+        misused("--min-coverage is a percentage, 0 to 100.")
     shelf = _shelf(mappings)
     _refuse_errors(shelf, mapping_id)
     chosen = [one for one in shelf.opened if mapping_id in (None, one.id, one.name)]
     if mapping_id is not None and not chosen:
         misused(f"There is no mapping '{mapping_id}' in {mappings}.")
     found = tried(chosen, word, coverage=coverage or min_coverage > 0, minimum=min_coverage, update=update)
+    if word and not any(one.verdicts for one in found.ones):
+        misused(f"No example's name holds '{word}'.")
     for line in found.lines() if form == "text" else [found.json()]:
         typer.echo(line)
     raise typer.Exit(1 if found.failed else 0)

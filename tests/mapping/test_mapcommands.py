@@ -242,6 +242,8 @@ def test_examples_are_chosen_by_a_word_and_told_as_json(mappings: Path) -> None:
     found = reader.read(said.out.encode())
     assert [one["name"] for one in found[0]["examples"]] == ["02-other"]
     assert call("test", "nothing", "--mappings", mappings).code == 2
+    assert call("test", "referral-csv", "-k", "third", "--mappings", mappings).code == 2
+    assert call("test", "referral-csv", "--min-coverage", 101, "--mappings", mappings).code == 2
 
 
 # --- explain, show, diff --------------------------------------------------------------------------------------------
