@@ -51,7 +51,7 @@ def is_quiet(root: Object, integers: frozenset[str], urls: frozenset[str], seen:
                     for entry in one:
                         if type(entry) is dict:
                             below.append(entry)
-                        elif entry is None:
+                        elif entry is None or (type(entry) is Decimal and key in integers):
                             return False
                 elif kind is Decimal and key in integers:
                     return False
@@ -117,6 +117,8 @@ def _walk(root: Object, path: str, base: Base, found: list[Finding], anchors: se
                         waiting.append((f"{place}.{key}[{at}]", entry))
                     elif entry is None:
                         _null(node, key, at, f"{place}.{key}[{at}]", found)
+                    elif type(entry) is Decimal and _is_integer(entry, root, place[len(path) :], key, base):
+                        found.append(Finding("error", "value", f"{place}.{key}[{at}]", sentence("integer")))
             elif kind is Decimal and _is_integer(one, root, place[len(path) :], key, base):
                 found.append(Finding("error", "value", f"{place}.{key}", sentence("integer")))
         if "start" in node and node is not root and ends_early(node):
