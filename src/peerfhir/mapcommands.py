@@ -34,6 +34,9 @@ DEFAULT = Path("mappings")
 def check(
     paths: Annotated[list[Path] | None, typer.Argument(help="Only these files or folders are reported.")] = None,
     mappings: Folder = DEFAULT,
+    profile: Annotated[
+        str | None, typer.Option(help="Hold resources of its type to this profile, an alias under profiles.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
     form: Annotated[str, typer.Option("--format", help="text, json, github or operationoutcome.")] = "text",
 ) -> None:
@@ -49,7 +52,10 @@ def check(
         for path in paths or []:
             if not path.exists():
                 misused(f"{path} is not there.")
-        found = checked(_shelf(mappings), tuple(path.resolve() for path in paths or ()))
+        shelf = _shelf(mappings, profile)
+        if profile is not None and profile not in shelf.aliases:
+            misused(f"No mapping has the alias '{profile}' under profiles.")
+        found = checked(shelf, tuple(path.resolve() for path in paths or ()))
     if form == "text":
         tell(found.problems)
         for line in found.lines(perf_counter() - began):
@@ -309,12 +315,12 @@ def _nothing_collected() -> Iterator[None]:
             gc.enable()
 
 
-def _shelf(folder: Path) -> Shelf:
+def _shelf(folder: Path, held: str | None = None) -> Shelf:
     from peerfhir.adapters.shelves import shelf
 
     if not folder.is_dir():
         misused(f"{folder} is not there; run this where mappings/ is, or say --mappings.")
-    return shelf(folder)
+    return shelf(folder, held)
 
 
 def _refuse_errors(shelf: Shelf, mapping_id: str | None) -> None:

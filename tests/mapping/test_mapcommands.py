@@ -29,6 +29,20 @@ def test_check_tells_of_every_document_with_its_resources_and_rules(mappings: Pa
     assert lines[3].startswith("3 documents, 0 errors, 1 warning")
 
 
+def test_check_holds_resources_to_a_profile_by_its_alias(mappings: Path) -> None:
+    document = mappings / "group-session" / "group-session.map.yaml"
+    text = document.read_text("utf-8")
+    document.write_text(text.replace("bundle:", "profiles: {own: http://x.example/StructureDefinition/own}\nbundle:"))
+    for name in ("referral-csv", "group-session", "referral-from-ehr"):
+        example(mappings, name, "01", {})
+    assert call("check", "--mappings", mappings).code == 0
+    said = call("check", "--mappings", mappings, "--profile", "own")
+    assert said.code == 1
+    assert "PM201: profiles.own: the site has no package with this profile" in said.err
+    said = call("check", "--mappings", mappings, "--profile", "owm")
+    assert (said.code, said.err) == (2, "No mapping has the alias 'owm' under profiles.\n")
+
+
 def test_check_names_file_line_and_column_on_standard_error_and_ends_with_one(mappings: Path) -> None:
     document = mappings / "referral-csv" / "referral-csv.map.yaml"
     document.write_text(document.read_text("utf-8").replace("family: =last_name", "family: =last_nam"), "utf-8")

@@ -94,6 +94,18 @@ def test_a_profile_that_the_site_has_not_is_an_error_only_where_it_has_any(tmp_p
     assert "PM225" in [one.code for one in loaded(tmp_path, OWN, BASIC).problems]
 
 
+def test_resources_are_held_to_a_profile_that_they_do_not_claim(tmp_path: Path) -> None:
+    plain = BASIC.replace("    profile: p\n", "").replace('    created: "2026-01-01"\n', "")
+    plain = plain.replace("identifier[mrn]", "identifier") + "  patient: {resourceType: Patient, active: true}\n"
+    free = loaded(tmp_path, OWN, plain, own())
+    assert [one.code for one in free.problems if one.severity == "error"] == []
+    held = survey(tmp_path / "mappings", canonical=CANONICAL, profiles={OWN: own()}, held="p")
+    assert [(one.code, one.address) for one in held.problems if one.severity == "error"] == [("PM220", "basic")]
+    assert held.aliases == {"p"}
+    lacking = survey(tmp_path / "mappings", canonical=CANONICAL, held="p")
+    assert [one.code for one in lacking.problems if one.severity == "error"] == ["PM201"]
+
+
 @cache
 def us_core() -> tuple[dict[str, Any], ...]:
     """US Core, or a skip where it is not at hand."""

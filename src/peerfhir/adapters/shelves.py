@@ -7,8 +7,11 @@ from pathlib import Path
 from peerfhir.mapping.shelf import Shelf, canonical_of, look, wants_instruments
 
 
-def shelf(folder: Path) -> Shelf:
-    """Read and check every document below `folder`; nothing is raised for what is wrong in them."""
+def shelf(folder: Path, held: str | None = None) -> Shelf:
+    """Read and check every document below `folder`; nothing is raised for what is wrong in them.
+
+    held  an alias under `profiles`: resources of its type are held to it, though they claim none
+    """
     config = folder.resolve().parent / "config"
     known, profiles, beside = None, None, None
     if (config / "instruments").is_dir() and wants_instruments(folder):
@@ -22,4 +25,4 @@ def shelf(folder: Path) -> Shelf:
         from peerfhir.mapping.packaged import Packaged
 
         profiles = Packaged(installed(config / "packages"))
-    return look(folder, canonical_of(folder), known, profiles, beside.every if beside else ())
+    return look(folder, canonical_of(folder), known, profiles, beside.every if beside else (), held)

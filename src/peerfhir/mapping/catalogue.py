@@ -18,6 +18,7 @@ from peerfhir.mapping.check import Checked, Lists, check, check_library
 from peerfhir.mapping.codes import CodeMap, CodeMaps
 from peerfhir.mapping.document import Document, document_of
 from peerfhir.mapping.folder import MAX_TABLE_BYTES, Folder, manifest, unified
+from peerfhir.mapping.held import holding
 from peerfhir.mapping.instruments import Form
 from peerfhir.mapping.libraries import Library, imported, with_libraries
 from peerfhir.mapping.needs import Needs, needs
@@ -72,11 +73,13 @@ class Survey:
     loaded    "id" or "id+overlay" -> what has no error
     problems  errors, warnings and infos of every document, in the order of the files
     paths     label of each document, with its kind: mapping, overlay, library
+    aliases   what mappings call profiles
     """
 
     loaded: Mapping[str, Loaded]
     problems: tuple[Problem, ...]
     paths: Mapping[str, str]
+    aliases: frozenset[str] = frozenset()
 
 
 def survey(
@@ -88,6 +91,7 @@ def survey(
     profiles: Mapping[str, Json] | None = None,
     policy: Path | None = None,
     limits: Limits | None = None,
+    held: str | None = None,
 ) -> Survey:
     """Read and check every document below `mappings/`.
 
@@ -97,10 +101,11 @@ def survey(
     profiles     canonical -> StructureDefinition with its snapshot, of the profiles that resources may claim
     policy       the file that says what sensitive fields may reach; by default in the config/ beside `root`
     limits       what mappings and records may ask for; None: as much as the engine gives
+    held         an alias under `profiles`: resources of its type are held to it, though they claim none
     """
     outlines = Outlines({} if profiles is None else profiles)
     found = _Surveyor(folder or Folder(root), root, canonical, instruments or {}, outlines)
-    found.limits = limits
+    found.limits, found.held = limits, held
     found.policy = privacy.read(policy or privacy.beside(root), found.every)
     return found.survey()
 
@@ -130,6 +135,8 @@ class _Surveyor:
     concept_maps: Mapping[str, Path] | None = None
     policy: privacy.Policy = privacy.UNTOLD
     limits: Limits | None = None
+    held: str | None = None
+    aliases: set[str] = field(default_factory=set)
 
     def survey(self) -> Survey:
         if not self.folder.exists:
@@ -143,7 +150,7 @@ class _Surveyor:
             self._mapping(one)
         for overlay in self.overlays:
             self._overlay(overlay)
-        return Survey(self.loaded, tuple(self.every.every), self.paths)
+        return Survey(self.loaded, tuple(self.every.every), self.paths, frozenset(self.aliases))
 
     def _open(self, path: Path) -> None:
         label = self.folder.label(path)
@@ -258,6 +265,8 @@ class _Surveyor:
         document = document_of(node, Path(one.label), name, self.canonical, problems, self.texts)
         if document is None:
             return None
+        self.aliases |= document.profiles.keys()
+        document = holding(document, self.held, self.outlines, problems) if self.held else document
         used = {one.label, *(library.node.mark.path for _, library in imports)}
         used |= {overlay.node.mark.path} if overlay else set()
         maps, lists = self._code_maps(document, problems, used)

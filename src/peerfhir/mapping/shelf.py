@@ -96,12 +96,14 @@ class File:
 class Shelf:
     """Everything below one folder of mappings, whether it is good or not.
 
-    loose  problems of files that no document of the folder is, such as code maps and instruments
+    loose    problems of files that no document of the folder is, such as code maps and instruments
+    aliases  what mappings call profiles
     """
 
     folder: Path
     files: tuple[File, ...] = field(default=())
     loose: tuple[Problem, ...] = ()
+    aliases: frozenset[str] = frozenset()
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -142,14 +144,16 @@ def look(
     instruments: Mapping[str, Form] | None = None,
     profiles: Mapping[str, Any] | None = None,
     beside: Sequence[Problem] = (),
+    held: str | None = None,
 ) -> Shelf:
     """Read and check every document below `folder`; nothing is raised for what is wrong in them.
 
     instruments  the questionnaires that mappings may name
     profiles     canonical -> StructureDefinition, of the profiles that resources may claim
     beside       problems of what mappings use, the instruments
+    held         an alias under `profiles`: resources of its type are held to it, though they claim none
     """
-    found = survey(folder, canonical=canonical, instruments=instruments, profiles=profiles)
+    found = survey(folder, canonical=canonical, instruments=instruments, profiles=profiles, held=held)
     files = []
     for label, kind in found.paths.items():
         path = folder / Path(label).relative_to(Path(label).parts[0])
@@ -162,7 +166,7 @@ def look(
         opened = Opened(loaded, home, _label(label, kind)) if loaded is not None else None
         files.append(File(label, path, kind, opened, problems, _changed(path, kind) if opened else None))
     loose = tuple(one for one in found.problems if one.mark.path not in found.paths)
-    return Shelf(folder, tuple(files), (*loose, *beside))
+    return Shelf(folder, tuple(files), (*loose, *beside), found.aliases)
 
 
 def _excused(document: Document) -> frozenset[Mark]:
