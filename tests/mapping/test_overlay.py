@@ -165,3 +165,14 @@ def test_an_endpoint_turns_its_overlays_on_by_name(tmp_path: Path) -> None:
     assert [at for at, _ in mappings.refused("north-epic", ["row.gone", "row.north", "row.north"])] == [0, 1, 2]
     with pytest.raises(MappingFailed, match=r"row\.south"):
         mappings.under(["row.south"])
+
+
+def test_a_code_that_the_element_does_not_take_points_at_the_entry_of_the_overlay(tmp_path: Path) -> None:
+    maps = "conceptMaps:\n  sex:\n    X: femail\nrules: [{at: note, remove: true}]\n"
+    found = put(tmp_path, row__row=BASE, row__overlays__north=OVERLAY + maps)
+    (problem,) = (one for one in found.problems if one.code == "PM240")
+    line = 1 + (OVERLAY + maps).splitlines().index("    X: femail")
+    assert problem.mark.path == "mappings/row/row.map.yaml"
+    assert [(mark.path.rpartition("/")[2], mark.line) for mark, what in problem.notes if what == "this entry"] == [
+        ("north.overlay.yaml", line)
+    ]

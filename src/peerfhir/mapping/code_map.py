@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +84,14 @@ class CodeMap:
         """Every target that exists, in the order of the map."""
         extra = tuple(one for one in (self.default, self.blank) if one is not None)
         return tuple(one for one in (*self.entries.values(), *extra) if one.code is not None)
+
+    def leading_to(self, codes: Collection[str]) -> tuple[Mark, ...]:
+        """Where the entries stand that lead to one of these codes."""
+        every = {
+            **self.entries,
+            **{key: one for key, one in (("*", self.default), ("", self.blank)) if one is not None},
+        }
+        return tuple(self.marks[key] for key, one in every.items() if one.code in codes and key in self.marks)
 
     @property
     def coded(self) -> bool:

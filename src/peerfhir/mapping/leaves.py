@@ -15,6 +15,7 @@ from peerfhir.fhir.fhirpath.problems import ExpressionProblem, nearest
 from peerfhir.fhir.fhirpath.types import Scope, Static
 from peerfhir.fhir.snapshot import Node as Outline
 from peerfhir.mapping import forms
+from peerfhir.mapping.code_map import CodeMap
 from peerfhir.mapping.fields import Field
 from peerfhir.mapping.fragments import WHOLE
 from peerfhir.mapping.labels import Labels
@@ -30,6 +31,7 @@ _TEXTS = frozenset([
     "string", "markdown", "code", "id", "uri", "url", "canonical", "oid", "uuid", "base64Binary",
 ])  # fmt: skip
 _URIS = frozenset(["uri", "url", "canonical", "oid", "uuid"])
+_MOST_NOTES = 3  # entries of code maps that one message points at
 _INTEGERS = frozenset(["integer", "positiveInt", "unsignedInt"])
 _QUANTITIES = frozenset([
     "Quantity", "Age", "Duration", "Count", "Distance", "SimpleQuantity", "MoneyQuantity",
@@ -205,7 +207,10 @@ class Leaves:
         outside = sorted(codes - slot.codes - {""}) if slot.codes is not None else []
         if outside and slot.codes is not None:
             what = f"{listed(outside)}: not among the codes allowed here ({listed(sorted(slot.codes))})"
-            self._add(node, "PM240", place, what)
+            maps = (one for one in place.scope.tables.values() if isinstance(one, CodeMap))
+            named = [one for one in maps if f"'{one.name}'" in str(node.value)]
+            notes = tuple((mark, "this entry") for one in named for mark in one.leading_to(outside))
+            self._problems.add(node.mark, "PM240", place.address, what, notes=notes[:_MOST_NOTES])
 
     def text(self, node: Node, slot: Slot, place: Place) -> Const | Leaf | None:
         """A text with {{expressions}}."""
