@@ -66,6 +66,7 @@ def test_every_active_mapping_and_code_map_is_found_and_can_be_read(partner: doo
         ("_id=phq-9,gad-7", ["gad-7", "phq-9"]),
         (f"url={CANONICAL}/StructureMap/person", ["person"]),
         (f"url={CANONICAL}/StructureMap/person|1.0.0&version=1.0.0", ["person"]),
+        (f"url={CANONICAL}/StructureMap/person|9.9.9", []),
         ("_id=person&version=9.9.9", []),
         ("name=referralc", ["referral-csv", "referral-csv.epic-like"]),
         ("name:exact=ReferralCsv", ["referral-csv"]),

@@ -78,7 +78,8 @@ def _fits(kind: str, row: Row, name: str, value: str) -> bool:
         raise BadRequest(f"The search parameter {name[:64]!r} is not understood for {kind}.")
     own = row.id if base == "_id" else str(getattr(row, base))
     found = (value_of(base, Parameter(base, known, ()), modifier, one, "") for one in divided(value, ","))
-    return any(_is(own, one, modifier, _STATUSES if base == "status" else "") for one in found)
+    beside = {"status": _STATUSES, "url": row.version}.get(base, "")  # of an address, the version after its bar
+    return any(_is(own, one, modifier, beside) for one in found)
 
 
 def _is(own: str, one: object, modifier: str, system: str) -> bool:
