@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,9 +13,6 @@ from sqlalchemy import Engine
 from peerfhir.fhir import reader
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.validate import validate
-from peerfhir.gateway.app import create_app
-from peerfhir.mapping.registry import Mappings
-from peerfhir.records.database import open_engine, upgrade
 from tests.support import doors, shipped
 from tests.support.clock import HeldClock
 
@@ -25,13 +21,8 @@ PATH = "/fhir/QuestionnaireResponse/$extract"
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Flask, Engine, HeldClock]]:
-    engine, clock = open_engine(f"sqlite:///{tmp_path_factory.mktemp('house') / 'peerfhir.db'}"), HeldClock()
-    upgrade(engine)
-    mappings: Mappings = shipped.mappings()
-    made = create_app(replace(doors.parts(engine, clock), mappings=mappings))
-    made.testing = False
-    yield made, engine, clock
-    engine.dispose()
+    with doors.reading(tmp_path_factory.mktemp("house"), shipped.mappings()) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -11,9 +10,7 @@ from sqlalchemy import Engine
 
 from peerfhir.fhir.reader import Json
 from peerfhir.fhir.validate import validate
-from peerfhir.gateway.app import create_app
 from peerfhir.mapping.registry import Mappings
-from peerfhir.records.database import open_engine, upgrade
 from tests.support import doors, shipped
 from tests.support.clock import HeldClock
 from tests.support.mapping_folder import CANONICAL
@@ -27,12 +24,8 @@ def mappings() -> Mappings:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, mappings: Mappings) -> Iterator[tuple[Flask, Engine, HeldClock]]:
     """One app for all of these: nothing here writes."""
-    engine, clock = open_engine(f"sqlite:///{tmp_path_factory.mktemp('house') / 'peerfhir.db'}"), HeldClock()
-    upgrade(engine)
-    made = create_app(replace(doors.parts(engine, clock), mappings=mappings))
-    made.testing = False
-    yield made, engine, clock
-    engine.dispose()
+    with doors.reading(tmp_path_factory.mktemp("house"), mappings) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

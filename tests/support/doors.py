@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from peerfhir.errors import MappingFailed
 from peerfhir.fhir.writer import write
 from peerfhir.gateway.app import Parts, create_app
 from peerfhir.mapping.catalogue import Loaded
+from peerfhir.mapping.registry import Mappings
 from peerfhir.pathway.outcome import Instrument
 from peerfhir.pathway.people import Program
 from peerfhir.pathway.vocabulary import Recipient, Role
-from peerfhir.records.database import writing
+from peerfhir.records.database import open_engine, upgrade, writing
 from peerfhir.records.work import Office
+from tests.support.clock import HeldClock
 
 BASE = "http://127.0.0.1:8080"
 TOKEN_URL = f"{BASE}/oauth/token"
@@ -122,6 +125,19 @@ def app(engine: Engine, clock: Any, **changed: Any) -> Flask:
     made = create_app(parts(engine, clock, **changed))
     made.testing = False  # faults are answered as in production
     return made
+
+
+@contextmanager
+def reading(folder: Path, mappings: Mappings) -> Iterator[tuple[Flask, Engine, HeldClock]]:
+    """One app with these mappings, its database in `folder`, for tests that write nothing."""
+    engine, clock = open_engine(f"sqlite:///{folder / 'peerfhir.db'}"), HeldClock()
+    upgrade(engine)
+    made = create_app(replace(parts(engine, clock), mappings=mappings))
+    made.testing = False
+    try:
+        yield made, engine, clock
+    finally:
+        engine.dispose()
 
 
 def add_client(

@@ -11,8 +11,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from peerfhir.config import Mark, Node, YamlProblem, compose
 from peerfhir.fhir.fhirpath.problems import nearest
 from peerfhir.mapping.problems import Problems
-from peerfhir.mapping.starter import OPEN
-from peerfhir.mapping.syntax import told
+from peerfhir.mapping.syntax import OPEN, told
 
 Place = tuple[str | int, ...]
 LEVELS = ("urgent", "stat")

@@ -12,7 +12,7 @@ from peerfhir.adapters.instrument_file import DECISIONS
 from peerfhir.fhir.writer import indented, write
 from peerfhir.mapping.problems import Problem, Problems
 from peerfhir.mapping.running import whole
-from peerfhir.mapping.starter import OPEN
+from peerfhir.mapping.syntax import OPEN
 from peerfhir.pathway.outcome import Item
 
 _HEAD = "# What the questionnaire itself has no place for. The questions and answers are in questionnaire.json."

@@ -14,10 +14,9 @@ from peerfhir.errors import Fault
 from peerfhir.fhir import reader, writer
 from peerfhir.fhir.definitions import r4
 from peerfhir.mapping.fields import PRIMITIVES
-from peerfhir.mapping.syntax import ID, NAME
+from peerfhir.mapping.syntax import ID, NAME, OPEN
 
 Json = Any
-OPEN = "todo".upper()  # stands where a person must decide; no format and no offset is called so
 _ROWS = 2_000
 _MOST_CODES = 12
 _DAY = re.compile(r"([0-9]{1,4})([-/.])([0-9]{1,2})\2([0-9]{1,4})")

@@ -17,6 +17,7 @@ FHIR_VERSION = "4.0.1"
 
 ID = re.compile(r"[a-z][a-z0-9-]{0,63}")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+OPEN = "todo".upper()  # stands where a person must decide; no format and no offset is called so
 LIST_NAME = re.compile(r"[a-z][a-z0-9_-]*")  # of code maps, bands, tables and fragments
 
 
